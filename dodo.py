@@ -1,0 +1,85 @@
+"""A groomed milestone as a graph: `doit milestone n=7` builds it, `doit list n=7` shows its steps.
+
+Per item: worktree, lock, prompt, spawn, merge, and the verdict `item`; per wave: `wave` and `relay`; then `gates`,
+`land` and `milestone`. Each step leaves a receipt in `.milestone/7/`, and is done when its receipt, or git, says
+so. A session that fails or a merge that conflicts is an outcome, written in its receipt: the others go on, and the
+item's verdict keeps the landing back until it is settled.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from work_milestone import (
+    demo, edges, graph, integration, landing, merge_queue, preflight, preparation, relay, sessions, verbs, verdicts,
+)  # fmt: skip
+from work_milestone.commandline import is_partial, named
+from work_milestone.graph import Action, Check, Task, describe, describe_milestone, step
+from work_milestone.plan import Item, Wave
+
+run = graph.open_run(Path.cwd())
+DOIT_CONFIG = graph.configure(run)
+
+
+def task_preflight() -> Task:
+    """Say all that can be known to fail, before anything starts."""
+    return step("preflight", preflight.check, run, doc="what can be known to fail, said before anything starts",
+                fresh=lambda: landing.is_closed(run))  # fmt: skip
+
+
+def task_plan():
+    """The plan as steps: the branch, each wave's items, the wave and its relay, the gates, the landing."""
+    if run.plan is None:
+        yield step("milestone", preflight.check, run, doc=describe_milestone(run))
+        return
+    yield step("branch", integration.begin, run, doc=run.branch, after=["preflight"],
+               fresh=lambda: integration.is_ready(run), receipt=run.folder.path / "branch.json")  # fmt: skip
+    before = edges.before(run.plan, eager=run.settings.schedule == "eager", partial=is_partial())
+    for wave in run.waves:
+        for item in wave.items:
+            yield from item_steps(wave, item, before[item.issue])
+        yield from wave_steps(wave)
+    verdicts_and_relay = [f"item:{issue}" for issue in run.items] + [f"relay:{len(run.waves)}"]
+    yield step("gates", landing.check, run, doc="every gate, on what main is to become", after=verdicts_and_relay,
+               fresh=lambda: landing.is_gated(run))  # fmt: skip
+    yield step("land", landing.land, run, doc="main moves to what the gates were green on", after=["gates"],
+               fresh=lambda: landing.is_landed(run))  # fmt: skip
+    yield step("milestone", landing.close, run, doc=describe_milestone(run), after=["land"],
+               fresh=lambda: landing.is_closed(run))  # fmt: skip
+
+
+def item_steps(wave: Wave, item: Item, before: list[str]) -> Iterator[Task]:
+    """The way of one item, from an empty worktree to its verdict."""
+    def make(name: str, action: Action, after: list[str], fresh: Check) -> Task:
+        return step(f"{name}:{item.issue}", action, run, item, doc=describe(wave, item), after=after,
+                    fresh=lambda: fresh(run, item), receipt=run.folder.receipt(item.issue, name))  # fmt: skip
+
+    yield make("worktree", preparation.prepare, before, preparation.is_prepared)
+    yield make("lock", preparation.write_lock, [f"worktree:{item.issue}"], preparation.is_prepared)
+    yield make("prompt", preparation.write_prompt, [f"lock:{item.issue}"], preparation.is_prepared)
+    yield make("spawn", sessions.work, [f"prompt:{item.issue}"], sessions.is_done)
+    yield make("merge", merge_queue.merge, [f"spawn:{item.issue}"], merge_queue.is_done)
+    yield make("item", verdicts.require_settled, [f"merge:{item.issue}"], merge_queue.is_done)
+
+
+def wave_steps(wave: Wave) -> Iterator[Task]:
+    """A wave as a whole: its end, and what the next waves are told of it."""
+    number, folder = wave.wave, run.folder.wave(wave.wave)
+    yield step(f"wave:{number}", relay.settle, run, wave, doc=f"wave {number} · {len(wave.items)} items are settled",
+               after=[f"merge:{item.issue}" for item in wave.items], fresh=lambda: relay.is_settled(run, wave),
+               receipt=folder / "wave.json")  # fmt: skip
+    yield step(f"relay:{number}", relay.write, run, wave, doc=f"wave {number} · what the next waves are told",
+               after=[f"wave:{number}"], fresh=lambda: relay.is_fresh(run, wave), receipt=folder / "relay.json")  # fmt: skip
+
+
+def task_verbs() -> Iterator[Task]:
+    """What a person asks of a run from outside."""
+    yield step("status", verbs.print_status, run, doc="where each item stands, also while a run is on")
+    yield step("demo", demo.work, doc="a small real milestone in a temporary folder, worked before your eyes")
+    for verb, action, doc in (
+        ("skip", verbs.skip, "leave an item out: doit skip:42 n=7"),
+        ("retry", verbs.retry, "ask for a new session of an item: doit retry:42 n=7"),
+        ("log", verbs.log, "show the output of an item's latest attempt: doit log:42 n=7"),
+    ):
+        yield step(verb, verbs.refuse, run, verb, doc=doc)
+        for issue in named(verb):
+            yield step(f"{verb}:{issue}", action, run, issue, doc=doc)

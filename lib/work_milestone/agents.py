@@ -1,0 +1,130 @@
+"""The agents' command lines: how each is called, and what its exit means.
+
+Rules:
+- The prompt goes in on stdin, never as an argument: arguments stand in every process list.
+- An agent's word is not enough: success is exit 0 AND a result that parses AND no error in it AND no denied
+  tool. Whether anything was committed, git is asked later.
+- What is not classified is `failed`; only what is classified as passing is tried again by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from work_milestone.settings import SessionSettings
+from work_milestone.states import Session
+from work_milestone.texts import last_line
+
+TRANSIENT_EXIT = 75  # EX_TEMPFAIL of sysexits.h: how a script says "try me again"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an exit means: `text` is the agent's last message, `detail` the reason in one line, `cost` US dollars."""
+
+    status: Session
+    text: str = ""
+    detail: str = ""
+    cost: float | None = None
+
+
+class Agent(Protocol):
+    """One agent's command line."""
+
+    def argv(self, settings: SessionSettings) -> list[str]:
+        """Return the command line of a session."""
+
+    def judge(self, code: int, stdout: str, stderr: str) -> Outcome:
+        """Say what an exit with this output means."""
+
+
+class Command:
+    """Any shell line: its stdout is its report, exit 75 asks for another try."""
+
+    def argv(self, settings: SessionSettings) -> list[str]:
+        """Return the shell that runs the line."""
+        return ["/bin/sh", "-c", settings.command or "exit 127"]
+
+    def judge(self, code: int, stdout: str, stderr: str) -> Outcome:
+        """Judge by the exit code alone; the report is read by the caller."""
+        if code == 0:
+            return Outcome(Session.COMPLETE, stdout)
+        status = Session.TRANSIENT if code == TRANSIENT_EXIT else Session.FAILED
+        return Outcome(status, stdout, f"exit {code}: {last_line(stderr) or last_line(stdout) or 'no output'}")
+
+
+class Claude:
+    """Claude Code, headless: `claude -p`, one JSON object on stdout."""
+
+    def argv(self, settings: SessionSettings) -> list[str]:
+        """Return the protocol's command line, with what the settings add."""
+        argv = ["claude", "-p", "--model", settings.model, "--permission-mode", settings.permission_mode]
+        argv += ["--output-format", "json"]
+        if settings.effort:
+            argv += ["--effort", settings.effort]
+        if settings.budget_usd is not None:
+            argv += ["--max-budget-usd", f"{settings.budget_usd:g}"]
+        if settings.allowed_tools:
+            argv += ["--allowedTools", ",".join(settings.allowed_tools)]
+        return argv
+
+    def judge(self, code: int, stdout: str, stderr: str) -> Outcome:
+        """Judge by exit code and result JSON, as measured: an API error exits 1 with `subtype: success`."""
+        result = _last_json(stdout)
+        if result is None:
+            words = last_line(stderr) or last_line(stdout) or "no output"
+            return Outcome(Session.FAILED, stdout, f"exit {code} without a result: {words}")
+        text, cost = str(result.get("result") or ""), result.get("total_cost_usd")
+        cost = float(cost) if isinstance(cost, int | float) else None
+        status, detail = _classify(code, result, text)
+        return Outcome(status, text, detail, cost)
+
+
+def _classify(code: int, result: dict[str, Any], text: str) -> tuple[Session, str]:
+    subtype = str(result.get("subtype"))
+    if subtype == "error_max_budget_usd":
+        return Session.BUDGET, "its budget is spent; raise budget_usd"
+    if subtype == "error_max_turns":
+        return Session.FAILED, "it reached its limit of turns"
+    if result.get("is_error") or code != 0 or subtype != "success":
+        return _classify_error(result, last_line(text) or f"exit {code}, {subtype}")
+    denials = result.get("permission_denials") or []
+    if denials:
+        tools = sorted({str(denial.get("tool_name", "?")) for denial in denials if isinstance(denial, dict)})
+        return Session.FAILED, f"denied: {', '.join(tools)}; name them in allowed_tools, or change permission_mode"
+    return Session.COMPLETE, ""
+
+
+def _classify_error(result: dict[str, Any], words: str) -> tuple[Session, str]:
+    status = result.get("api_error_status")
+    if status in (401, 403):
+        return Session.AUTH, f"{words}; log in again (claude /login) or renew the key"
+    if status == 429 and re.search(r"usage limit|quota|credit|resets? ", words, re.IGNORECASE):
+        return Session.QUOTA, words
+    if status == 429 or (isinstance(status, int) and status >= 500) or result.get("api_error") == "connection_failed":
+        return Session.TRANSIENT, words
+    return Session.FAILED, words
+
+
+def _last_json(text: str) -> dict[str, Any] | None:
+    """Return the last line that is a result, for hooks and wrappers print before it."""
+    for line in reversed(text.splitlines()):
+        if line.lstrip().startswith("{"):
+            try:
+                found = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(found, dict) and found.get("type", "result") == "result":
+                return found
+    return None
+
+
+REGISTRY: dict[str, Agent] = {"claude": Claude(), "command": Command()}
+
+
+def program(settings: SessionSettings) -> str | None:
+    """Name the program that must be on PATH, None when a shell line names it itself."""
+    return None if settings.agent == "command" else REGISTRY[settings.agent].argv(settings)[0]

@@ -1,0 +1,3 @@
+"""demo"""
+def work() -> None:
+    """x"""

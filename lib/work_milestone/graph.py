@@ -1,0 +1,114 @@
+"""How a step becomes a doit task.
+
+Rules:
+- A receipt decides: it is the target, and `fresh` reads it and git. doit's own database is kept in memory alone,
+  for it is written at the end only and would lose every step of a killed run.
+- A fault of the user's fails its task with its message; everything else escapes as what it is.
+- Loading never fails for want of a number or a plan: there are fewer tasks then, and preflight says why.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+from doit.exceptions import InvalidDodoFile, TaskFailed
+
+from work_milestone import commandline, reporter, schedule
+from work_milestone.errors import MilestoneError
+from work_milestone.plan import Item, Wave, list_plans
+from work_milestone.runs import Run
+from work_milestone.texts import one_line
+
+Task = dict[str, Any]
+Action = Callable[[Run, Item], None]
+Check = Callable[[Run, Item], bool]
+_PRIORITIES = ("P0", "P1", "P2", "P3")
+
+
+def open_run(root: Path) -> Run:
+    """Open the run that the command line asks for. Raise doit's InvalidDodoFile for what nothing can go on with."""
+    _remove_bytecode(root)
+    if commandline.reads_only():
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `doit list | head` ends as every filter does
+    run = Run(root, commandline.variables())
+    if run.faults and not {"milestone", "preflight"} & set(commandline.words()):
+        raise InvalidDodoFile("\n".join(run.faults))
+    if run.plan:
+        ranks = {item.issue: _PRIORITIES.index(item.priority) for item in run.plan.items.values()}
+        schedule.install(
+            run.settings.max_sessions, lambda issue: -1 if run.attempt_state(issue) == "alive" else ranks.get(issue, 9)
+        )
+    return run
+
+
+def _remove_bytecode(root: Path) -> None:
+    """Take away what Python has just written beside the user's dodo.py: it would show in `git status`."""
+    cached = Path(util.cache_from_source(str(root / "dodo.py")))
+    if cached.parent.is_dir() and sys.modules.get("dodo") is not None:
+        cached.unlink(missing_ok=True)
+        if not any(cached.parent.iterdir()):
+            cached.parent.rmdir()
+
+
+def configure(run: Run) -> dict[str, Any]:
+    """Return DOIT_CONFIG."""
+    return {
+        "default_tasks": ["status"],
+        "dep_file": ":memory:",
+        "backend": "sqlite3",
+        "reporter": reporter.make(run),
+        "continue": True,
+        "par_type": "thread",
+        "num_process": run.settings.max_sessions + schedule.SPARE_WORKERS if commandline.is_run() else 0,
+        "verbosity": 2,
+        "subtasks": True,
+        "status": True,
+        "sort": "definition",
+        "quiet": False,
+    }
+
+
+def step(
+    name: str, action: Callable[..., None], *args: Any, doc: str, after: Iterable[str] = (),
+    fresh: Callable[[], bool] | None = None, receipt: Path | None = None,
+) -> Task:  # fmt: skip
+    """Make a task: `after` names the tasks before it, `fresh` says that there is nothing to do."""
+    return {
+        "basename": name,
+        "actions": [(_guard, [action, *args])],
+        "task_dep": list(after),
+        "uptodate": [fresh or False],
+        # A missing target overrides `fresh`: what git shows as done needs no receipt.
+        "targets": [str(receipt)] if receipt is not None and receipt.exists() else [],
+        "doc": doc,
+        "io": {"capture": False},
+    }
+
+
+def _guard(action: Callable[..., None], *args: Any) -> TaskFailed | None:
+    try:
+        action(*args)
+    except MilestoneError as error:
+        return TaskFailed(str(error), report=True)
+    return None
+
+
+def describe(wave: Wave, item: Item) -> str:
+    """Say in a line what an item's step is: `wave 1 · P0 · Add auth middleware`."""
+    return f"wave {wave.wave} · {item.priority} · {one_line(item.title)[:100]}"
+
+
+def describe_milestone(run: Run) -> str:
+    """Say in a line what the milestone is, or which there are."""
+    if run.plan:
+        return f"milestone {run.number} · {len(run.items)} items · {one_line(run.plan.title)[:100]}"
+    if run.faults:
+        return f"cannot be planned: {len(run.faults)} faults; doit preflight n={run.number or 'N'} tells them"
+    found = ", ".join(f"n={plan.number} ({one_line(plan.title)[:50]})" for plan in list_plans(run.root))
+    return f"build a milestone: doit milestone n=N; plans: {found or 'none in plan/'}"
+

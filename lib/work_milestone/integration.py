@@ -1,0 +1,91 @@
+"""The integration branch: made from main by this run, moved by nothing but compare and swap.
+
+Rules:
+- A branch of that name which this run has not made is foreign: it is resumed or replaced when a person says so,
+  and what is replaced stays under a ref.
+- The receipt is written before the ref, so that a run killed between the two finds its own branch and not a
+  foreign one.
+- The branch is checked out nowhere; gates see it in a worktree of their own, detached.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from work_milestone import git
+from work_milestone.errors import MilestoneError
+from work_milestone.runs import TRAILER, Run
+
+
+def is_ready(run: Run) -> bool:
+    """Tell whether the branch stands, or is not needed any more."""
+    if run.branch_receipt is None:
+        return False
+    return run.repo.resolve(run.ref) is not None or run.complete
+
+
+def is_foreign(run: Run) -> bool:
+    """Tell whether a branch of the name exists that this run has not made."""
+    return run.branch_receipt is None and run.repo.resolve(run.ref) is not None
+
+
+def folder(run: Run) -> Path:
+    """The worktree where gates run."""
+    return run.folder.path / "integration"
+
+
+def head(run: Run) -> str:
+    """The branch's head. Raise MilestoneError when somebody has taken the branch away."""
+    found = run.repo.resolve(run.ref)
+    if found is None:
+        raise MilestoneError(
+            f"branch {run.branch} is gone; `git reflog` may show where it was; "
+            f"`git branch {run.branch} COMMIT` puts it back"
+        )
+    return found
+
+
+def begin(run: Run) -> None:
+    """Make the branch from main, or take up the one that stands."""
+    main = run.repo.resolve(run.main_ref)
+    if main is None:
+        raise MilestoneError(f"branch {run.main} does not exist; name the one to land on: main=NAME")
+    old = run.repo.resolve(run.ref)
+    if run.branch_receipt is None:
+        resumed = old is not None and run.settings.branch != "recreate"
+        if old and not resumed:
+            run.repo.move(f"refs/milestone/{run.number}/replaced/{old[:12]}", old)
+        base = (run.repo.merge_base(main, old) or main) if old and resumed else _first_base(run, main)
+        target = old if old and resumed else main
+        _record(run, base)
+    else:
+        # A milestone that had landed and got new items starts from main as it is now; its base stays, for what
+        # was merged since then counts.
+        target = old or (main if run.folder.load(run.folder.path / "land.json") else _lost(run, main))
+    if old != target:
+        run.repo.move(run.ref, target, old or git.ZERO)
+    run.tell("branch", "ready", f"{run.branch} at {target[:10]}")
+
+
+def _record(run: Run, base: str) -> None:
+    path = run.folder.path / "branch.json"
+    run.folder.write(path, "branch", "made", durable=True, branch=run.branch, base=base, main=run.main)
+    run.reread()
+
+
+def _lost(run: Run, main: str) -> str:
+    """Where to put a branch that was recorded and is not there: the run was killed in between, or it was deleted."""
+    receipt = run.branch_receipt or {}
+    return str(receipt.get("base") or main)
+
+
+def _first_base(run: Run, main: str) -> str:
+    """The commit from which on this milestone's squash commits are looked for.
+
+    Main's head, unless main bears some of them already, from a run whose folder is gone.
+    """
+    found = run.repo.trailers(TRAILER, main)
+    ours = [commit for commit, trailers in found if trailers[TRAILER] == str(run.number)]
+    if not ours:
+        return main
+    return run.repo.resolve(f"{ours[-1]}^") or main

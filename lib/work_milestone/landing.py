@@ -1,0 +1,246 @@
+"""The landing: integration onto main, by one `--no-ff` commit that the gates were green on.
+
+Rules:
+- What is landed is a candidate made from main and integration, gated as it is. When main has moved since, it is
+  made and gated anew, a bounded number of times.
+- Main is never forced and nothing is stashed. A checkout of main is moved by `merge --ff-only` alone, which
+  keeps a person's changes where the landing does not touch them and refuses where it does: then the landing
+  waits, says what is in the way, and the same line finishes it.
+- The remote comes first: what it refuses is not on the local main either.
+- Landed means that git says so: main contains the integration branch, whoever merged it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from work_milestone import backlog_sync, gates, git, integration, merge_queue
+from work_milestone.errors import LandingWaits, MilestoneError
+from work_milestone.runs import Run
+from work_milestone.texts import one_line
+
+TRIES = 3
+CANDIDATE = "landing"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What main is to become: `commit` on top of `onto`, with all of `head`; `onto` itself when that has it all."""
+
+    commit: str
+    onto: str
+    head: str
+
+
+# -- what git says
+
+
+def is_landed(run: Run) -> bool:
+    """Tell whether every item is settled and main contains the integration branch."""
+    if run.branch_receipt is None or not run.complete:
+        return False
+    head = run.repo.resolve(run.ref)
+    if head is not None and run.repo.is_ancestor(head, run.main_ref):
+        return True
+    receipt = run.folder.load(run.folder.path / "land.json") or {}
+    if receipt.get("status") != "landed" or head not in (None, receipt.get("head")):
+        return False
+    commit = str(receipt["commit"])
+    return run.repo.resolve(commit) is not None and run.repo.is_ancestor(commit, run.main_ref)
+
+
+def is_gated(run: Run) -> bool:
+    """Tell whether the gates were green on just what would be landed now."""
+    return is_landed(run) or _gated(run) is not None
+
+
+def _gated(run: Run) -> Candidate | None:
+    receipt = run.folder.load(run.folder.path / "gates.json") or {}
+    if receipt.get("status") != "passed":
+        return None
+    candidate = Candidate(str(receipt["commit"]), str(receipt["onto"]), str(receipt["head"]))
+    stands = run.repo.resolve(candidate.commit) is not None
+    return candidate if stands and (candidate.onto, candidate.head) == (_tip(run), run.repo.resolve(run.ref)) else None
+
+
+def _tip(run: Run) -> str:
+    """Return what main is to be built on: the remote's main where that is ahead of the local one."""
+    ours = run.repo.resolve(run.main_ref)
+    if ours is None:
+        raise MilestoneError(f"branch {run.main} is gone; name the one to land on: main=NAME")
+    theirs = run.repo.resolve(f"refs/remotes/{run.remote}/{run.main}") if run.remote else None
+    return theirs if theirs and run.repo.is_ancestor(ours, theirs) else ours
+
+
+# -- gates
+
+
+def check(run: Run) -> None:
+    """Build the candidate for main and run every gate on it. Raise MilestoneError with the log of one that fails."""
+    if is_landed(run):
+        return
+    _fetch(run)
+    candidate = _build(run)
+    assert run.plan is not None
+    commands = (*run.plan.gates.pre_merge, *run.plan.gates.post_merge) if candidate.commit != candidate.onto else ()
+    began = time.time()
+    failure = gates.check(
+        run.repo, run.pool, integration.folder(run), candidate.commit, commands,
+        run.folder.path / "gates" / CANDIDATE, run.settings.timeout,
+    )  # fmt: skip
+    path = run.folder.path / "gates.json"
+    where = {"commit": candidate.commit, "onto": candidate.onto, "head": candidate.head}
+    if failure:
+        run.folder.write(path, "gates", "failed", reason=failure.reason, log=str(failure.log), **where)
+        raise MilestoneError(
+            f"{failure.reason}; {run.main} is untouched; log: {failure.log}; mend it on {run.branch} (or skip the "
+            f"item that brought it), then: doit milestone n={run.number}"
+        )
+    run.folder.write(path, "gates", "passed", **where)
+    run.tell("gates", "passed", f"{len(commands)} on {candidate.commit[:10]}", elapsed=time.time() - began)
+
+
+def _build(run: Run) -> Candidate:
+    onto, head = _tip(run), integration.head(run)
+    if run.repo.is_ancestor(head, onto):
+        return Candidate(onto, onto, head)
+    merged = run.repo.merge_tree(onto, head, merge_queue.attributes_place(run, head))
+    if merged.conflicts:
+        raise LandingWaits(
+            f"{run.main} has moved and conflicts with {run.branch} in {', '.join(merged.conflicts[:8])}; merge "
+            f"{run.main} into {run.branch} by hand (git switch {run.branch} && git merge {run.main}), switch back, "
+            f"then: doit milestone n={run.number}"
+        )
+    if merged.tree == run.repo.tree_of(onto):
+        return Candidate(onto, onto, head)  # somebody has brought it there in a form of their own
+    changes = backlog_sync.closed(run, merged.tree)
+    tree = run.repo.tree_with(merged.tree, changes) if changes else merged.tree
+    commit = run.repo.commit_tree(tree, [onto, head], _message(run), time.time())
+    run.repo.move(f"refs/milestone/{run.number}/candidate/{CANDIDATE}", commit)
+    return Candidate(commit, onto, head)
+
+
+def _message(run: Run) -> str:
+    assert run.plan is not None
+    lines = [f"* #{item.issue} {one_line(item.title)[:100]} ({run.facts(item.issue).word})" for item in run.items.values()]
+    return f"Merge milestone {run.number}: {one_line(run.plan.title)[:150]}\n\n" + "\n".join(lines) + "\n"
+
+
+# -- main
+
+
+def land(run: Run) -> None:
+    """Move main to the gated candidate. Raise LandingWaits when something of a person's is in the way."""
+    if is_landed(run):
+        return
+    for _ in range(TRIES):
+        candidate = _gated(run)
+        if candidate is None:
+            check(run)
+            continue
+        try:
+            _push(run, candidate)
+            _advance(run, candidate)
+        except git.RefMovedError:
+            continue  # main moved: what was gated is not what main would become
+        earlier = run.folder.load(run.folder.path / "land.json") or {}
+        run.folder.write(
+            run.folder.path / "land.json", "land", "landed", durable=True, commit=candidate.commit, main=run.main,
+            head=candidate.head, pushed_branch=bool(earlier.get("pushed_branch")),
+        )  # fmt: skip
+        run.tell("land", "landed", f"{run.main} at {candidate.commit[:10]}")
+        return
+    raise LandingWaits(f"{run.main} moved {TRIES} times while this was gated; then: doit land n={run.number}")
+
+
+def _advance(run: Run, candidate: Candidate) -> None:
+    """Move the local main, in the checkout that has it or by its ref alone."""
+    old = run.repo.resolve(run.main_ref)
+    if old is None or not run.repo.is_ancestor(old, candidate.commit):
+        raise git.RefMovedError(f"{run.main} has moved")
+    place = next((found.path for found in run.repo.checkouts() if found.branch == run.main and not found.bare), None)
+    if place is None:
+        run.repo.move(run.main_ref, candidate.commit, old)
+        return
+    done = run.repo.call("merge", "--ff-only", "--quiet", "--no-autostash", candidate.commit, cwd=place,
+                         accept=range(256))  # fmt: skip
+    now = run.repo.resolve(run.main_ref)
+    if now == candidate.commit:
+        return
+    if now != old:
+        raise git.RefMovedError(f"{run.main} moved to {now}")
+    raise _wait(run, _obstacle(run, place, old, candidate.commit, git.decode(done.stderr)))
+
+
+def _obstacle(run: Run, place: Path, old: str, new: str, words: str) -> str:
+    """Say what keeps a checkout from being moved: by the files themselves, git's words only where they tell more."""
+    changed = set(run.repo.changed(old, new))
+    state = run.repo.state(place)
+    modified = sorted(changed.intersection((*state.tracked, *state.unmerged)))
+    in_the_way = sorted(path for path in changed.difference(modified)
+                        if (place / path).exists() and not run.repo.has_path(old, path))  # fmt: skip
+    if modified:
+        return f"{place}: modified and also changed by the landing: {', '.join(modified[:8])}; commit or stash them"
+    if in_the_way:
+        return f"{place}: untracked files in the way: {', '.join(in_the_way[:8])}; move them away"
+    return f"{place}: git cannot update it: {' '.join(words.split())[:500]}"
+
+
+def _wait(run: Run, reason: str, *, pushed_branch: bool = False) -> LandingWaits:
+    run.folder.write(run.folder.path / "land.json", "land", "waiting", reason=reason, pushed_branch=pushed_branch)
+    return LandingWaits(f"ready to land, but {reason}; then: doit land n={run.number}")
+
+
+# -- the remote
+
+
+def _fetch(run: Run) -> None:
+    """Learn where the remote's main is. A remote out of reach is told by the push."""
+    if run.remote:
+        tracked = f"refs/remotes/{run.remote}/{run.main}"
+        run.repo.call("fetch", "--quiet", "--no-tags", run.remote, f"+{run.main_ref}:{tracked}", accept=range(256))
+
+
+def _push(run: Run, candidate: Candidate) -> None:
+    """Bring the candidate to the remote first: what it refuses is not on the local main either."""
+    if not run.remote or candidate.commit == candidate.onto:
+        return
+    done = run.repo.call("push", "--quiet", run.remote, f"{candidate.commit}:{run.main_ref}", accept=range(256))
+    if done.returncode == 0:
+        return
+    _fetch(run)
+    if _tip(run) != candidate.onto:
+        raise git.RefMovedError(f"{run.main} has moved at {run.remote}")
+    theirs = run.repo.resolve(f"refs/remotes/{run.remote}/{run.main}")
+    if theirs and not run.repo.is_ancestor(theirs, candidate.onto):
+        raise _wait(run, f"{run.main} and {run.remote}/{run.main} have parted; bring them together")
+    words = " ".join(git.decode(done.stderr).split())[:500]
+    pushed = run.repo.call("push", "--quiet", run.remote, f"{candidate.head}:{run.ref}", accept=range(256))
+    told = f"; {run.branch} is pushed, to be merged there" if pushed.returncode == 0 else ""
+    raise _wait(run, f"{run.remote} refuses the push to {run.main} ({words}){told}", pushed_branch=bool(told))
+
+
+# -- after
+
+
+def is_closed(run: Run) -> bool:
+    """Tell whether the milestone is closed and nothing of the run is left in git."""
+    receipt = run.folder.load(run.folder.path / "milestone.json") or {}
+    return receipt.get("status") == "closed" and run.repo.resolve(run.ref) is None and is_landed(run)
+
+
+def close(run: Run) -> None:
+    """Close the milestone: the backlog says so, worktrees and branches go away, the receipts stay."""
+    backlog_sync.close(run)
+    run.pool.remove_all(integration.folder(run))
+    landed = run.folder.load(run.folder.path / "land.json") or {}
+    if landed.get("pushed_branch") and run.remote:
+        run.repo.call("push", "--quiet", run.remote, "--delete", run.ref, accept=range(256))
+    spent = [*run.repo.refs(f"refs/heads/work/{run.number}"), *run.repo.refs(f"refs/milestone/{run.number}/candidate")]
+    in_use = {f"refs/heads/{found.branch}" for found in run.repo.checkouts()}
+    run.repo.delete(ref for ref in (*spent, run.ref) if ref not in in_use)
+    run.folder.write(run.folder.path / "milestone.json", "milestone", "closed", durable=True)
+    run.reread()
+    run.tell("milestone", "closed", f"{len(run.items)} items")

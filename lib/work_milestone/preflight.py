@@ -1,0 +1,214 @@
+"""What can be known to fail, said before anything starts, all at once.
+
+Rules: every check looks and changes nothing; each fault names path, cause and the next command. Only when there
+is none does `begin` take the run lock's folder into use: the excludes, the worktrees of sessions still at work.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+
+from work_milestone import agents, backlog_sync, git, integration, sessions
+from work_milestone.errors import LockedError, MilestoneError, PreflightError, ProcessError
+from work_milestone.plan import list_plans
+from work_milestone.runs import Run
+from work_milestone.settings import check_agent, session_settings
+from work_milestone.worktrees import LOCK_FILE
+
+EXCLUDED = "/.milestone/[0-9]*/"
+STALE_DAYS = 7
+_UNFINISHED = {"MERGE_HEAD": "merge", "rebase-merge": "rebase", "rebase-apply": "rebase", "CHERRY_PICK_HEAD":
+               "cherry-pick", "REVERT_HEAD": "revert", "BISECT_LOG": "bisect"}  # fmt: skip
+
+
+def check(run: Run) -> None:
+    """Take the run lock and look at everything. Raise PreflightError with every fault."""
+    faults = list(run.faults)
+    if run.number is None:
+        raise PreflightError(faults or [call_line(run)])
+    outside = list(_repository(run))
+    if not outside:
+        _exclude(run)  # before the lock's folder would show in git status
+        faults += [*_lock(run), *_checkout(run), *_branches(run)]
+    faults += outside
+    if run.plan:
+        faults += [*_items(run), *_agents(run), *backlog_sync.faults(run)]
+    if faults:
+        run.lock.release()
+        raise PreflightError(faults)
+    _begin(run)
+
+
+def call_line(run: Run) -> str:
+    """Say how a run is called, with the plans that there are."""
+    found = list_plans(run.root)
+    if not found:
+        return f"no plan: {run.root}/plan/milestone-N-dispatch.yaml is missing; write one (README, A plan)"
+    return f"say which milestone: {' or '.join(f'doit milestone n={plan.number}' for plan in found[:9])}"
+
+
+def _lock(run: Run) -> Iterator[str]:
+    try:
+        run.lock.acquire()
+    except LockedError:
+        yield (
+            f"another run of milestone {run.number} is at work: process {run.lock.holder() or 'unknown'}; wait for it, "
+            f"or stop it; doit status n={run.number} shows how far it is"
+        )
+    except MilestoneError as error:
+        yield str(error)
+
+
+# -- git
+
+
+def _repository(run: Run) -> Iterator[str]:
+    """Look for what makes every other question to git pointless."""
+    try:
+        version = git.version()
+    except ProcessError:
+        yield "git is not on PATH; install git 2.38 or newer"
+        return
+    if version < git.LEAST_VERSION:
+        yield f"git {'.'.join(map(str, version))} is too old: 2.38 or newer is needed (for merge-tree --write-tree)"
+        return
+    top = run.repo.call("rev-parse", "--show-toplevel", accept=range(256))
+    if top.returncode != 0:
+        yield f"{run.root}: not in a work tree of a git repository; begin one: git init && git commit"
+    elif git.decode(top.stdout).rstrip("\n") != str(run.root.resolve()):
+        where = git.decode(top.stdout).rstrip("\n")
+        yield f"{run.root}: not the top of its repository; dodo.py and plan/ belong into {where}"
+    elif run.repo.resolve("HEAD") is None:
+        yield f"{run.root}: the repository has no commit yet; make the first one"
+
+
+def _checkout(run: Run) -> Iterator[str]:
+    """Look at the checkout that the user works in."""
+    if (run.root / LOCK_FILE).exists():
+        yield (
+            f"{run.root / LOCK_FILE}: this is a session's own worktree; the tool is not started inside one (if no "
+            "session is at work here, remove the file)"
+        )
+    folder = run.repo.text("rev-parse", "--path-format=absolute", "--git-dir")
+    for name, what in _UNFINISHED.items():
+        if (run.root / folder / name).exists():
+            yield f"{run.root}: a {what} is unfinished; finish it or abort it: git status shows how"
+    if not (run.settings.allow_dirty or run.complete):
+        own = {f"plan/milestone-{run.number}-dispatch.yaml", "milestone.yaml"}
+        state = run.repo.state(run.root, untracked=False)
+        dirty = sorted({*state.tracked, *state.unmerged} - own)
+        if dirty:
+            more = f" and {len(dirty) - 8} more" if len(dirty) > 8 else ""
+            yield (
+                f"{run.root}: tracked files are modified and would be missing from every session: "
+                f"{', '.join(dirty[:8])}{more}; commit or stash them, or go on without: allow_dirty=yes"
+            )
+    if run.repo.call("var", "GIT_COMMITTER_IDENT", accept=range(256)).returncode != 0:
+        yield "git does not know who commits: git config user.name NAME && git config user.email ADDRESS"
+
+
+def _branches(run: Run) -> Iterator[str]:
+    try:
+        main = run.main
+    except MilestoneError as error:
+        yield str(error)
+        return
+    heads = run.repo.refs("refs/heads")
+    if f"refs/heads/{main}" not in heads:
+        yield f"branch {main} does not exist; name the one to land on: main=NAME"
+    if run.branch == main:
+        yield f"{run.branch} is both the integration branch and main; give the plan another integration_branch"
+    for wanted in (f"work/{run.number}/1", run.branch):
+        parts = wanted.split("/")
+        for length in range(1, len(parts)):
+            name = "/".join(parts[:length])
+            if f"refs/heads/{name}" in heads:
+                yield f"branch {name} is in the way of {wanted}; rename it: git branch -m {name} {name}-old"
+    if any(ref.startswith(f"{run.ref}/") for ref in heads):
+        yield f"branches below {run.branch}/ are in the way of {run.branch}; rename them"
+    for found in run.repo.checkouts():
+        if found.branch == run.branch:
+            yield f"{run.branch} is checked out in {found.path}; switch that to another branch: git switch {main}"
+    if run.settings.branch is None and integration.is_foreign(run):
+        yield _foreign(run, main)
+
+
+def _foreign(run: Run, main: str) -> str:
+    days = int((time.time() - int(run.repo.text("log", "-1", "--format=%ct", run.ref, "--"))) // 86400)
+    age = f"its last commit is {days} days old" + (" (stale)" if days >= STALE_DAYS else "")
+    return (
+        f"branch {run.branch} exists and this run did not make it; {age}; go on with it: branch=resume, or put it "
+        f"away under refs/milestone and begin anew from {main}: branch=recreate"
+    )
+
+
+# -- plan
+
+
+def _items(run: Run) -> Iterator[str]:
+    assert run.plan is not None
+    for item in run.plan.ungroomed:
+        yield f"{run.plan.path}: #{item.issue} {item.title!r} is not groomed; groom it, then set groomed: true"
+
+
+def _agents(run: Run) -> Iterator[str]:
+    """Look for each agent that an unsettled item needs, once."""
+    told = set()
+    for item in run.items.values():
+        settings = session_settings(run.settings, item)
+        fault = check_agent(settings.agent)
+        if fault is None and settings.agent == "command" and not settings.command:
+            fault = f"#{item.issue}: agent `command` without a command; set command: in milestone.yaml or in the plan"
+        program = agents.program(settings) if fault is None else None
+        if program and shutil.which(program) is None:
+            fault = f"agent {settings.agent}: no program {program!r} on PATH; install it, or set agent: to another"
+        if fault and fault not in told:
+            told.add(fault)
+            yield fault
+
+
+# -- beginning
+
+
+def _exclude(run: Run) -> None:
+    """Keep the run folders out of git's sight, in the repository's own excludes."""
+    exclude = run.repo.common / "info" / "exclude"
+    text = exclude.read_text(errors="surrogateescape") if exclude.exists() else ""
+    if EXCLUDED not in text.splitlines():
+        exclude.parent.mkdir(exist_ok=True)
+        with exclude.open("a", errors="surrogateescape") as file:
+            file.write(("" if text.endswith("\n") or not text else "\n") + EXCLUDED + "\n")
+
+
+def _begin(run: Run) -> None:
+    """Take the run folder into use."""
+    run.reread()
+    run.pool.write_excludes()
+    alive = sessions.adopt(run)
+    for note in notes(run):
+        run.tell("preflight", "note", note)
+    found = f", {len(alive)} sessions are still at work" if alive else ""
+    run.tell("preflight", "passed", f"{len(run.items)} items in {len(run.waves)} waves{found}")
+
+
+def notes(run: Run) -> Iterator[str]:
+    """Say what does not stand in the way and should be known."""
+    assert run.plan is not None
+    yield from run.plan.notes
+    yield from backlog_sync.notes(run)
+    for issue in sorted(run.folder.issues() - run.items.keys()):
+        yield f"#{issue} is not in the plan any more; what it left stays in {run.folder.item(issue)}"
+    for issue in run.items:
+        run.result(issue), run.merge(issue)
+    yield from run.folder.notes.values()
+    if run.repo.text("rev-parse", "--is-shallow-repository") == "true":
+        yield "the clone is shallow: sessions see as little history as it has"
+    if run.repo.config("core.sparseCheckout", kind="bool") == "true":
+        yield "the checkout is sparse: so are the sessions' worktrees"
+    if run.repo.has_path(run.main_ref, ".gitmodules"):
+        yield "submodules are empty in sessions' worktrees; a session that needs one runs git submodule update --init"
+    if sys.platform != "linux":
+        yield "without Linux, children that an agent detaches from itself are found by their environment alone"

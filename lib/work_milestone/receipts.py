@@ -1,0 +1,203 @@
+"""The run folder and its receipts: small JSON files, each the proof that one step is done.
+
+Rules:
+- A receipt is written whole or not at all (temporary file, rename), and reaches the disk first when it stands
+  for something that was paid for (`durable`).
+- Half-written, empty or foreign JSON counts as absent, and is told (`notes`). A version from the future is
+  refused, for guessing at it could pay twice.
+- Locks are the kernel's (`flock`): they end with their holder, however it ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from work_milestone.errors import LockedError, ReceiptError
+
+VERSION = 1
+STEPS = ("branch", "worktree", "lock", "spawn", "merge", "wave", "relay", "gates", "land", "milestone")
+Receipt = dict[str, Any]
+
+
+class RunFolder:
+    """`.milestone/{N}/` of one repository: where everything of one milestone's run lies."""
+
+    def __init__(self, root: Path, number: int) -> None:
+        self.root = root
+        self.path = root / ".milestone" / str(number)
+        self.notes: dict[Path, str] = {}
+        self._read: dict[Path, Receipt | None] = {}
+
+    def item(self, issue: int) -> Path:
+        """Folder of an item's receipts."""
+        return self.path / "items" / str(issue)
+
+    def receipt(self, issue: int, step: str) -> Path:
+        """Path of the receipt of one step of an item."""
+        return self.item(issue) / {"spawn": "result.json"}.get(step, f"{step}.json")
+
+    def wave(self, number: int) -> Path:
+        """Folder of a wave's receipts."""
+        return self.path / "waves" / str(number)
+
+    def attempt(self, issue: int, number: int) -> Path:
+        """Folder of one attempt of an item's session."""
+        return self.item(issue) / "attempts" / str(number)
+
+    def attempts(self, issue: int) -> int:
+        """Count the attempts that were begun."""
+        try:
+            names = os.listdir(self.item(issue) / "attempts")  # noqa: PTH208 - called once an item
+        except FileNotFoundError:
+            return 0
+        return max((int(name) for name in names if name.isdecimal()), default=0)
+
+    def issues(self) -> set[int]:
+        """Find the items that have left anything in the folder."""
+        try:
+            return {int(name) for name in os.listdir(self.path / "items") if name.isdecimal()}  # noqa: PTH208
+        except FileNotFoundError:
+            return set()
+
+    def load(self, path: Path) -> Receipt | None:
+        """Read a receipt, once a process. Raise ReceiptError when a newer version of this tool wrote it."""
+        if path not in self._read:
+            self._read[path] = self._parse(path)
+        return self._read[path]
+
+    def write(self, path: Path, step: str, status: str, /, *, durable: bool = False, **fields: Any) -> Receipt:
+        """Write the receipt of a step; `durable` when losing it to a power cut would cost a session."""
+        receipt = {"version": VERSION, "step": step, "status": status, "ended": time.time(), **fields}
+        write_atomic(path, json.dumps(receipt, indent=1, ensure_ascii=False) + "\n", durable=durable)
+        self._read[path] = receipt
+        self.notes.pop(path, None)
+        return receipt
+
+    def remove(self, path: Path) -> None:
+        """Take a receipt back, so that its step is done again."""
+        path.unlink(missing_ok=True)
+        self._read[path] = None
+
+    def forget(self) -> None:
+        """Drop what was read: another process may have written meanwhile."""
+        self._read.clear()
+
+    def _parse(self, path: Path) -> Receipt | None:
+        try:
+            text = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            self.notes[path] = f"{self._name(path)}: cannot be read ({error.strerror}); counts as absent"
+            return None
+        try:
+            receipt = json.loads(text)
+        except (ValueError, RecursionError):
+            receipt = None
+        if not isinstance(receipt, dict) or receipt.get("step") not in STEPS or "status" not in receipt:
+            what = "empty" if not text.strip() else "not a receipt of this tool"
+            self.notes[path] = f"{self._name(path)}: {what}; counts as absent, the step is done again"
+            return None
+        if receipt.get("version") != VERSION:
+            raise ReceiptError(
+                f"{self._name(path)}: written in version {receipt.get('version')!r} of the format, this tool "
+                f"reads version {VERSION}; go on with the version of work-milestone that began this run, or "
+                "move the file away to do the step again"
+            )
+        return receipt
+
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def write_atomic(path: Path, text: str, *, durable: bool = False) -> None:
+    """Write a file whole or not at all. Raise ReceiptError, naming path and cause, when it cannot be written."""
+    try:
+        try:
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with open(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(text)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(temporary, path)  # noqa: PTH105 - the plain call is what the rule is about
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        if durable:
+            _sync_folder(path.parent)
+    except OSError as error:
+        raise ReceiptError(
+            f"{path}: cannot be written ({error.strerror}); make room or give yourself the right to write "
+            "there, then type the same line again"
+        ) from error
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class KernelLock:
+    """An exclusive lock on a file, held until `release` or the end of the process, with its holder's pid."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Tell whether this object holds the lock."""
+        return self._descriptor is not None
+
+    def acquire(self) -> None:
+        """Take the lock now. Raise LockedError with the holder's pid when it is taken."""
+        if self.held:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise ReceiptError(f"{self.path}: cannot be written ({error.strerror})") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise LockedError(f"{self.path}: held by process {self.holder() or 'unknown'}") from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def holder(self) -> int | None:
+        """Return the pid of the living process that holds the lock, None when it is free."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            text = os.pread(descriptor, 32, 0).strip()
+            return int(text) if text.isdigit() else -1
+        finally:
+            os.close(descriptor)
+        return None

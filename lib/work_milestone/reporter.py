@@ -1,0 +1,179 @@
+"""What the user sees while doit runs: a line an event, and at the end how every item stands.
+
+Rules:
+- A fault of the user's is told in its own words, never with a traceback; a fault of this tool's leaves its
+  traceback in the run folder, and the line says where.
+- Exit codes: 0 all that was asked for is done, 1 something is not, 2 the tool itself failed, 128+n ended by
+  signal n.
+- Once nobody reads the output any more (`| head`), the run goes on in silence.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from typing import Any, TextIO
+
+from work_milestone import process, sessions
+from work_milestone.errors import MilestoneError
+from work_milestone.journal import Event
+from work_milestone.runs import Run
+from work_milestone.texts import span
+
+OK, UNSETTLED, BROKEN = 0, 1, 2
+QUIET = frozenset({"preflight"})
+COLORS = {"complete": "32", "merged": "32", "passed": "32", "landed": "32", "closed": "32", "started": "36",
+          "adopted": "36", "settled": "1", "written": "2", "note": "33", "waiting": "33", "partial": "33",
+          "retry": "33", "skipped": "33", "ready": "2"}  # fmt: skip
+
+
+class Console:
+    """Writes to a stream that may be closed any time; colours only on a terminal and without NO_COLOR."""
+
+    def __init__(self, stream: TextIO, *, color: bool) -> None:
+        self.stream = stream
+        self.color = color
+
+    def write(self, text: str) -> None:
+        """Write text, if anybody still reads."""
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except (BrokenPipeError, ValueError):
+            self.stream = _Nowhere()
+        except UnicodeEncodeError:
+            self.stream.write(text.encode("ascii", "backslashreplace").decode())
+
+    def paint(self, text: str, color: str | None) -> str:
+        """Colour a text, where colours are wanted."""
+        return f"\x1b[{color}m{text}\x1b[0m" if self.color and color else text
+
+
+class _Nowhere:
+    def write(self, _text: str) -> None:
+        """Drop a text."""
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+
+def print_event(console: Console, event: Event) -> None:
+    """Write an event as one line: time, item, step, outcome, detail, elapsed, cost."""
+    clock = time.strftime("%H:%M:%S", time.localtime(event.time))
+    item = f"#{event.issue}" if event.issue is not None else ""
+    outcome = console.paint(f"{event.outcome:<9}", COLORS.get(event.outcome, "31"))
+    ends = [span(event.elapsed), f"${event.cost:.2f}" if event.cost is not None else ""]
+    tail = "  ".join(part for part in (event.detail, *ends) if part)
+    console.write(f"{clock}  {item:<6} {event.step:<9} {outcome} {tail}".rstrip() + "\n")
+
+
+class Reporter:
+    """doit's reporter, made for one run by `make`."""
+
+    run: Run
+
+    def __init__(self, outstream: TextIO, _options: dict[str, Any]) -> None:
+        self.out = Console(outstream, color=wants_color(outstream))
+        self.err = Console(sys.stderr, color=wants_color(sys.stderr))
+        self.failures: list[tuple[str, str, bool]] = []
+        self.works = False
+
+    def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
+        """Begin: events are shown when steps are worked, and not just a verb."""
+        self.works = any("branch" in tasks[name].task_dep or name in ("preflight", "branch") for name in selected)
+        self.works = self.works or any(task.startswith(("item:", "milestone")) for task in selected)
+        self.run.journal.listeners.append(lambda event: print_event(self.out, event))
+
+    def add_failure(self, task: Any, fail: Any) -> None:
+        """Keep a failure for the end, or tell it now where the end does not name it."""
+        kind = type(fail).__name__
+        if kind == "UnmetDependency":
+            return
+        broken = kind != "TaskFailed"
+        self.failures.append((task.name, fail.message if not broken else fail.get_msg(), broken))
+        if broken:
+            self._tell_crash(task.name, fail.get_msg())
+        elif not task.name.startswith("item:"):
+            self.err.write(self.err.paint(f"{task.name}: ", "31") + f"{fail.message}\n")
+
+    def _tell_crash(self, name: str, traceback: str) -> None:
+        last = traceback.strip().splitlines()[-1] if traceback.strip() else "no message"
+        path = self.run.folder.path / "crash.log"
+        where = "no traceback could be written"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {name}\n{traceback}\n")
+            where = f"traceback in {path}"
+        except OSError:
+            pass
+        self.err.write(self.err.paint(f"{name}: ", "31") + f"this tool failed: {last}; {where}\n")
+
+    def complete_run(self) -> None:
+        """End: wait for what was stopped to be written down, tell where all stands, set the exit code."""
+        if process.stopping.is_set():
+            sessions.await_idle()
+        if self.works and self.run.plan and not any(name == "preflight" for name, *_ in self.failures):
+            self._summarize()
+        if stopped_by:
+            raise SystemExit(128 + stopped_by[0])
+        broken = any(broken for *_, broken in self.failures)
+        raise SystemExit(BROKEN if broken else UNSETTLED if self.failures else OK)
+
+    def _summarize(self) -> None:
+        from work_milestone import report  # rich takes 60 ms that verbs have no use for
+
+        try:
+            report.print_summary(self.run, report.console(self.out.stream))
+        except MilestoneError as error:
+            self.err.write(f"{error}\n")
+        except BrokenPipeError:
+            self.out.stream = _Nowhere()  # type: ignore[assignment]
+
+    def runtime_error(self, msg: str) -> None:
+        """Tell an error of the graph itself."""
+        self.failures.append(("graph", msg, True))
+        self.err.write(f"{msg}\n")
+
+    def cleanup_error(self, exception: Any) -> None:
+        """Tell an error of doit's cleaning up."""
+        self.err.write(exception.get_msg())
+
+    def get_status(self, task: Any) -> None:
+        """Nothing: the journal tells."""
+
+    execute_task = add_success = skip_uptodate = skip_ignore = teardown_task = get_status
+
+
+def wants_color(stream: TextIO) -> bool:
+    """Tell whether a stream is a terminal whose user has not asked for NO_COLOR."""
+    import os
+
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def make(run: Run) -> type[Reporter]:
+    """Return the reporter class of a run, as doit wants it."""
+    return type("RunReporter", (Reporter,), {"run": run})
+
+
+# -- signals
+
+stopped_by: list[int] = []
+
+
+def handle_signals() -> None:
+    """End in order: Ctrl-C and TERM end the sessions too, a closed terminal leaves them working, to be adopted."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+
+
+def _stop(number: int, _frame: object) -> None:
+    again = bool(stopped_by)
+    stopped_by.append(number)
+    if number != signal.SIGHUP:
+        # The second Ctrl-C is a supervisor's second TERM: it kills.
+        process.stop_all(signal.SIGTERM)
+    if not again:
+        raise SystemExit(128 + number)

@@ -1,0 +1,263 @@
+"""What the user may choose: `milestone.yaml` at the root, then variables on the command line.
+
+Rules: every key has a default; a name that is not known is refused, with the nearest one that is; every fault
+is told at once. Later words win: default, `milestone.yaml`, an item's own keys in the plan, command line.
+`agent` and `command` are chosen together: where a `command` is given without an `agent`, the agent is
+"command", and it outranks what stands in the levels below. `command` is for that agent alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.types import StrictBool
+
+from work_milestone import yaml_files
+from work_milestone.errors import PlanError, SettingsError
+from work_milestone.plan import MAX_NUMBER, Item, Money, Seconds, Text, branch_fault
+from work_milestone.yaml_files import shown
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+FILE_NAME = "milestone.yaml"
+KNOWN_AGENTS = ("claude", "command")
+RUN_VARIABLES = frozenset({"n", "allow_dirty", "branch"})
+
+_GIB = 1 << 30
+_NUMBERS = {"retries": int, "max_sessions": int, "budget_usd": float}
+_YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+
+
+def check_agent(name: str) -> str | None:
+    """Say what is wrong with the name of an agent; None when it is known."""
+    if name in KNOWN_AGENTS:
+        return None
+    near = yaml_files.nearest(name, KNOWN_AGENTS)
+    return f"agent {shown(name)} is not known{near or '; write one of: ' + ', '.join(KNOWN_AGENTS)}"
+
+
+def default_max_sessions() -> int:
+    """Give the sessions that this machine bears: one for each 2 GiB of memory, at most two a core."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        memory = 4 * _GIB
+    return max(1, min(memory // (2 * _GIB), 2 * (os.cpu_count() or 1)))
+
+
+def _known_agent(name: str) -> str:
+    if fault := check_agent(name):
+        raise ValueError(fault.removeprefix("agent "))
+    return name
+
+
+def _strings(value: object) -> object:
+    """Split one string at its commas, but not within parentheses: `Bash(git log:*, git diff:*), Read`."""
+    if not isinstance(value, str):
+        return value
+    parts = re.findall(r"(?:\([^()]*\)|[^,])+", value)
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _inside(link: str) -> str:
+    parts = [part for part in link.split("/") if part not in ("", ".")]
+    if link.startswith("/") or ".." in parts or not parts or parts[0].lower() == ".git":
+        raise ValueError(
+            f"{shown(link) or '(empty)'} is no path inside the repository; write one, like .venv"
+        )
+    return "/".join(parts)
+
+
+def _branch(name: str) -> str:
+    if fault := branch_fault(name):
+        raise ValueError(f"{shown(name)} {fault}; write the branch that a milestone lands on")
+    return name
+
+
+def _remote(value: object) -> object:
+    """Turn every way to say "never push" into "none"."""
+    if (
+        value is None
+        or value is False
+        or (isinstance(value, str) and value.lower() in ("none", "false", "no"))
+    ):
+        return "none"
+    if isinstance(value, str) and (value.startswith("-") or re.search(r"[\s\x00-\x1f\x7f]|^$", value)):
+        raise ValueError(f"{shown(value) or '(empty)'} is no remote; write its name, or none")
+    return value
+
+
+class Settings(BaseModel):
+    """The settings of a run. `timeout` is in seconds, `budget_usd` is for each session.
+
+    `remote` is None when nobody has set it, the name of a remote, or "none": then nothing is ever pushed.
+    `from_command_line` has the names of the keys that variables have set, which outrank an item's own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    agent: Annotated[Text, AfterValidator(_known_agent)] = "claude"
+    command: Text | None = None
+    model: Text = "sonnet"
+    effort: Text | None = None
+    permission_mode: Text = "auto"
+    allowed_tools: Annotated[tuple[Text, ...], BeforeValidator(_strings)] = ()
+    budget_usd: Money | None = None
+    timeout: Seconds = 7200.0
+    retries: Annotated[int, Field(strict=True, ge=0, le=10)] = 1
+    max_sessions: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
+        default_factory=default_max_sessions
+    )
+    links: Annotated[tuple[Annotated[str, AfterValidator(_inside)], ...], BeforeValidator(_strings)] = (
+        ".venv",
+        "node_modules",
+    )
+    main: Annotated[Text, AfterValidator(_branch)] | None = None
+    remote: Annotated[str, BeforeValidator(_remote)] | None = None
+    schedule: Literal["waves", "eager"] = "waves"
+
+    allow_dirty: StrictBool = False
+    branch: Literal["resume", "recreate"] | None = None
+    from_command_line: frozenset[str] = frozenset()
+
+    @property
+    def push(self) -> bool:
+        """Whether anything may be pushed."""
+        return self.remote != "none"
+
+
+_RUN_FIELDS = ("allow_dirty", "branch")
+SETTINGS_KEYS = tuple(key for key in Settings.model_fields if key not in (*_RUN_FIELDS, "from_command_line"))
+_VARIABLES = (*SETTINGS_KEYS, *sorted(RUN_VARIABLES))
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """What one session is started with. `command` is None but for the agent "command"; seconds, dollars."""
+
+    agent: str
+    command: str | None
+    model: str
+    effort: str | None
+    permission_mode: str
+    allowed_tools: tuple[str, ...]
+    budget_usd: float | None
+    timeout: float
+
+
+def load_settings(root: Path, variables: Mapping[str, str]) -> Settings:
+    """Read `milestone.yaml` under `root`, if there is one, and the variables. Raises SettingsError."""
+    chosen, faults = _from_file(root / FILE_NAME)
+    given, more = _from_variables(variables)
+    if faults or more:
+        raise SettingsError(faults + more)
+    chosen, given = _with_agent(chosen), _with_agent(given)
+    names = frozenset(given) - RUN_VARIABLES
+    return Settings.model_validate(chosen | given | {"from_command_line": names})
+
+
+def session_settings(settings: Settings, item: Item) -> SessionSettings:
+    """Put an item's own keys between `milestone.yaml` and the command line."""
+    own = _with_agent(item.model_dump(include=set(SETTINGS_KEYS), exclude_none=True))
+    free = {key: value for key, value in own.items() if key not in settings.from_command_line}
+    agent = free.get("agent", settings.agent)
+    return SessionSettings(
+        agent=agent,
+        command=free.get("command", settings.command) if agent == "command" else None,
+        model=free.get("model", settings.model),
+        effort=free.get("effort", settings.effort),
+        permission_mode=settings.permission_mode,
+        allowed_tools=settings.allowed_tools,
+        budget_usd=free.get("budget_usd", settings.budget_usd),
+        timeout=free.get("timeout", settings.timeout),
+    )
+
+
+def parse_number(text: str | None) -> int | None:
+    """Read the milestone's number from `n=7`; None when it is not given. Raises SettingsError."""
+    if text is None:
+        return None
+    digits = text.strip()
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", digits):
+        what = f"n must be a milestone's number, 1 to {MAX_NUMBER}; write it like n=7"
+        raise SettingsError([f"n={shown(text)}: {what}"])
+    return int(digits)
+
+
+def _with_agent(level: dict[str, Any]) -> dict[str, Any]:
+    return {"agent": "command", **level} if "command" in level else level
+
+
+def _validated(level: dict[str, Any]) -> tuple[dict[str, Any], list[ErrorDetails]]:
+    """Validate the keys of one level; those that it does not give are left out."""
+    try:
+        checked = Settings.model_validate(level)
+    except ValidationError as error:
+        return {}, list(error.errors(include_url=False))
+    return {key: getattr(checked, key) for key in level}, []
+
+
+def _from_file(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Read the file's keys and its faults; a file that is not there or is empty gives none."""
+    try:
+        data, positions = yaml_files.load_yaml(path, path.name, empty=True)
+    except FileNotFoundError:
+        return {}, []
+    except PlanError as error:
+        return {}, error.faults
+    level, unknown = yaml_files.tidy(data, SETTINGS_KEYS, (), positions)
+    if any(key == "remote" and value is None for key, value in data.items()):
+        level["remote"] = "none"
+    for key in unknown:
+        name = key.replace("-", "_")
+        what = f"no such setting{_suggestion(name, SETTINGS_KEYS)}"
+        if name in RUN_VARIABLES:
+            what = f"belongs on the command line; write it there: doit milestone n=7 {name}=..."
+        positions.blame((key,), f"{shown(key)}: {what}", key=True)
+    checked, errors = _validated(level)
+    for wrong in errors:
+        positions.blame(wrong["loc"], yaml_files.explain(wrong, positions.text(wrong["loc"])))
+    return checked, positions.faults()
+
+
+def _from_variables(variables: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Read the variables and their faults."""
+    faults: list[str] = []
+    level: dict[str, Any] = {}
+    words: dict[str | int, str] = {}
+    for key, text in variables.items():
+        name = key.replace("-", "_")
+        if name not in _VARIABLES:
+            faults.append(f"{shown(key)}={shown(text)}: no such variable{_suggestion(name, _VARIABLES)}")
+        elif name in words:
+            faults.append(f"{shown(key)}={shown(text)}: {name} is given in two spellings; keep one")
+        else:
+            words[name] = f"{shown(key)}={shown(text)}"
+            level[name] = _coerced(name, text)
+    try:
+        parse_number(level.pop("n", None))
+    except SettingsError as error:
+        faults += error.faults
+    checked, errors = _validated(level)
+    faults += [f"{words[wrong['loc'][0]]}: {yaml_files.explain(wrong)}" for wrong in errors]
+    return checked, faults
+
+
+def _suggestion(name: str, known: tuple[str, ...]) -> str:
+    return yaml_files.nearest(name, known) or f"; known: {', '.join(known)}"
+
+
+def _coerced(name: str, text: str) -> object:
+    """Turn a variable's text into what YAML would give; what it cannot be stays text, to be refused."""
+    if name == "allow_dirty":
+        return _YES_NO.get(text.lower(), text)
+    if name in _NUMBERS and re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,9})?", text.strip()):
+        return _NUMBERS[name](text) if "." not in text or name == "budget_usd" else float(text)
+    return text

@@ -1,0 +1,27 @@
+"""Texts of others, made fit for one line of a terminal, a commit's subject or a table."""
+
+from __future__ import annotations
+
+
+def one_line(text: str) -> str:
+    """Fold a text, whatever it holds, into one printable line."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def last_line(text: str, width: int = 300) -> str:
+    """Return the last line that says anything, in at most `width` characters."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return one_line(lines[-1])[:width] if lines else ""
+
+
+def span(seconds: float | None) -> str:
+    """Write a duration as people do: 0.4s, 12s, 3m12s, 1h04m."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"

@@ -1,0 +1,224 @@
+"""A pool of worktrees: as many as sessions ever ran at once, reused, removed at the end.
+
+Rules:
+- A worktree is either one item's or free. It is freed when the session's head is safe in a ref, and cleaned of
+  every trace (ignored files and nested repositories included) before the next item gets it.
+- What cannot be cleaned for certain (an unfinished rebase, a stale lock, a broken link to its repository) is
+  not mended but replaced.
+- One lock around add, remove and prune, in this process and across processes: git's own races lose worktrees.
+- Links to heavy folders and the lock file stay out of git's sight through an excludes file of the run's own,
+  handed over by environment; nothing of the user's configuration changes.
+- Nothing uncommitted is thrown away before it is pinned under a ref.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from work_milestone import git
+from work_milestone.errors import GitError
+
+LOCK_FILE = ".claude/kage-bunshin.lock"
+_UNFINISHED = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG",
+               "sequencer", "index.lock", "HEAD.lock", "locked")  # fmt: skip
+_IN_PROCESS = threading.Lock()
+
+
+@contextmanager
+def repository_lock(repo: git.Repo) -> Iterator[None]:
+    """Hold the lock that all runs in a repository share, per common git dir."""
+    from filelock import FileLock  # 50 ms that only a run needs
+
+    # filelock polls; threads of one run queue on a lock that does not.
+    with _IN_PROCESS, FileLock(repo.common / "work-milestone.lock"):
+        yield
+
+
+class Pool:
+    """The worktrees of one run. `take` and `free` may be called from any thread."""
+
+    def __init__(self, repo: git.Repo, folder: Path, links: Sequence[str]) -> None:
+        self.repo = repo
+        self.folder = folder
+        self.links = links
+        self.excludes = folder.parent / "excludes"
+        self._lock = threading.Lock()
+        self._free: dict[Path, str | None] | None = None
+        self._busy: set[Path] = set()
+
+    # -- environment
+
+    def config(self) -> dict[str, str]:
+        """Configuration of git for whatever runs in a worktree."""
+        return {"core.excludesFile": str(self.excludes)}
+
+    def environment(self) -> dict[str, str]:
+        """Environment for git commands in a worktree."""
+        return git.environment({"GIT_TERMINAL_PROMPT": "0"}, self.config())
+
+    def write_excludes(self) -> None:
+        """Write the run's excludes file: the user's own, the links, the lock file."""
+        own = self.repo.config("core.excludesFile", kind="path")
+        default = Path.home() / ".config" / "git" / "ignore"
+        try:
+            user = Path(own).read_text() if own else default.read_text()
+        except (OSError, UnicodeDecodeError):
+            user = ""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lines = [f"/{link}" for link in self.links] + [f"/{LOCK_FILE}"]
+        self.excludes.write_text(user.rstrip("\n") + "\n" + "\n".join(lines) + "\n")
+
+    # -- pool
+
+    def keep(self, path: Path) -> None:
+        """Mark a worktree as in use by a session that is already at work in it."""
+        with self._lock:
+            self._busy.add(path)
+            if self._free is not None:
+                self._free.pop(path, None)
+
+    def free(self, path: Path) -> None:
+        """Give a worktree back."""
+        with self._lock:
+            self._busy.discard(path)
+            if self._free is not None:
+                self._free[path] = None
+
+    def take(self, branch: str, base: str) -> Path:
+        """Return a clean worktree with `branch` checked out, the branch set to `base`."""
+        while (path := self._pick(branch)) is not None:
+            try:
+                self._reset(path, branch, base)
+            except (GitError, OSError):
+                self.remove(path)
+            else:
+                return path
+        path = self._new_path()
+        with repository_lock(self.repo):
+            self.repo.call("worktree", "add", "-q", "--no-track", "-B", branch, "--", str(path), base)
+        self.link(path)
+        return path
+
+    def _pick(self, branch: str) -> Path | None:
+        """Take a free worktree, one that has the branch checked out before any other."""
+        with self._lock:
+            if self._free is None:
+                self._free = self._scan()
+            if not self._free:
+                return None
+            # git refuses a branch that another worktree has checked out.
+            path = next((path for path, on in self._free.items() if on == branch), next(iter(self._free)))
+            del self._free[path]
+            self._busy.add(path)
+            return path
+
+    def _new_path(self) -> Path:
+        with self._lock:
+            number = 1
+            while (path := self.folder / str(number)) in self._busy or path.exists():
+                number += 1
+            self._busy.add(path)
+            return path
+
+    def _scan(self) -> dict[Path, str | None]:
+        """Find the worktrees that an earlier run left, and drop the broken ones."""
+        found = {}
+        known = {checkout.path: checkout for checkout in self.repo.checkouts()}
+        folders = set(self.folder.iterdir()) if self.folder.exists() else set()
+        for path in sorted(folders | {path for path in known if path.parent == self.folder}):
+            if path in self._busy:
+                continue
+            checkout = known.get(path)
+            if checkout is None or checkout.locked or checkout.prunable or _is_unfinished(path):
+                self.remove(path)
+            else:
+                found[path] = checkout.branch
+        return found
+
+    def _reset(self, path: Path, branch: str, base: str) -> None:
+        if _is_unfinished(path):
+            raise GitError(f"{path}: something is unfinished there", 1)
+        self.repo.call("checkout", "-q", "-f", "--no-track", "-B", branch, base, cwd=path)
+        self.repo.call("clean", "-ffdxq", cwd=path)
+        self.link(path)
+
+    def link(self, path: Path) -> None:
+        """Link the heavy folders of the main checkout into a worktree."""
+        for link in self.links:
+            source, target = self.repo.root / link, path / link
+            if source.exists() and not target.exists() and not target.is_symlink():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(source)
+
+    def remove(self, path: Path) -> None:
+        """Remove a worktree, however broken."""
+        with repository_lock(self.repo):
+            # Twice forced: a worktree whose making was killed stays locked.
+            self.repo.call("worktree", "remove", "-f", "-f", str(path), accept=range(256))
+            shutil.rmtree(path, ignore_errors=True)
+            self.repo.call("worktree", "prune")
+
+    def remove_all(self, *others: Path) -> None:
+        """Remove every worktree of the pool, and others of the run's."""
+        known = [checkout.path for checkout in self.repo.checkouts()]
+        for path in known:
+            if path.parent == self.folder or path in others:
+                self.remove(path)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._free = None
+
+
+def checkout_detached(repo: git.Repo, pool: Pool, path: Path, commit: str) -> None:
+    """Bring the worktree where gates run to a commit, without leftovers of the one before.
+
+    Ignored files stay: build caches are what makes the second gate quick.
+    """
+    if not (path / ".git").exists() or _is_unfinished(path):
+        pool.remove(path)
+        with repository_lock(repo):
+            repo.call("worktree", "add", "-q", "--detach", "--no-checkout", "--", str(path), commit)
+    repo.call("checkout", "-q", "-f", "--detach", commit, cwd=path)
+    repo.call("clean", "-ffdq", cwd=path, env=git.environment({}, pool.config()))
+    pool.link(path)
+
+
+def commit_rest(repo: git.Repo, path: Path, env: Mapping[str, str], subject: str) -> None:
+    """Commit all that a session left uncommitted. Hooks do not run: they were the session's to satisfy."""
+    repo.call("add", "-A", cwd=path, env=env)
+    repo.call("-c", "commit.gpgsign=false", "commit", "-q", "--no-verify", "-m", subject, cwd=path, env=env)
+
+
+def pin(repo: git.Repo, path: Path, env: Mapping[str, str], ref: str, date: float) -> str | None:
+    """Keep a worktree's head, and what is uncommitted in it, under a ref. Returns the commit that it names."""
+    state = repo.state(path, env=env)
+    if state.head is None:
+        return None
+    commit = state.head
+    if state.tracked or state.untracked or state.unmerged:
+        index = path.parent / f".{path.name}.pin-index"
+        shutil.copyfile(Path(repo.text("rev-parse", "--path-format=absolute", "--git-path", "index", cwd=path)), index)
+        own = {**env, "GIT_INDEX_FILE": str(index)}
+        try:
+            repo.call("add", "-A", cwd=path, env=own)
+            tree = repo.text("write-tree", cwd=path, env=own)
+        finally:
+            index.unlink(missing_ok=True)
+        commit = repo.commit_tree(tree, [commit], "uncommitted work of a session\n", date)
+    repo.move(ref, commit)
+    return commit
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Tell whether a worktree is in the middle of something, or is none."""
+    try:
+        words = (path / ".git").read_text().split()
+    except (OSError, UnicodeDecodeError):
+        return True
+    if len(words) != 2 or words[0] != "gitdir:":
+        return True
+    folder = Path(words[1])
+    return not folder.is_dir() or any((folder / name).exists() for name in _UNFINISHED)
