@@ -10,7 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from work_milestone import (
-    demo, edges, graph, integration, landing, merge_queue, preflight, preparation, relay, sessions, verbs, verdicts,
+    demo,
+    edges,
+    graph,
+    integration,
+    landing,
+    merge_queue,
+    preflight,
+    preparation,
+    relay,
+    sessions,
+    verbs,
+    verdicts,
 )  # fmt: skip
 from work_milestone.commandline import is_partial, named
 from work_milestone.graph import Action, Check, Task, describe, describe_milestone, step
@@ -26,7 +37,7 @@ def task_preflight() -> Task:
                 fresh=lambda: landing.is_closed(run))  # fmt: skip
 
 
-def task_plan():
+def task_plan() -> Iterator[Task]:
     """The plan as steps: the branch, each wave's items, the wave and its relay, the gates, the landing."""
     if run.plan is None:
         yield step("milestone", preflight.check, run, doc=describe_milestone(run))
@@ -68,7 +79,8 @@ def wave_steps(wave: Wave) -> Iterator[Task]:
                after=[f"merge:{item.issue}" for item in wave.items], fresh=lambda: relay.is_settled(run, wave),
                receipt=folder / "wave.json")  # fmt: skip
     yield step(f"relay:{number}", relay.write, run, wave, doc=f"wave {number} · what the next waves are told",
-               after=[f"wave:{number}"], fresh=lambda: relay.is_fresh(run, wave), receipt=folder / "relay.json")  # fmt: skip
+               after=[f"wave:{number}"], fresh=lambda: relay.is_fresh(run, wave),
+               receipt=folder / "relay.json")  # fmt: skip
 
 
 def task_verbs() -> Iterator[Task]:

@@ -105,8 +105,8 @@ def close(run: Run) -> None:
 
 def _is_ours(run: Run, task: backlog.Task) -> bool:
     """Tell whether a task belongs to the milestone: a stray one with the same number is left alone."""
-    assert run.plan is not None and run.backlog is not None
-    return backlog.belongs(task, run.plan.number, run.plan.title, run.backlog.content.milestones)
+    plan, known = run.require_plan(), run.backlog.content.milestones if run.backlog else ()
+    return backlog.belongs(task, plan.number, plan.title, known)
 
 
 def _date(when: float) -> datetime:

@@ -54,5 +54,5 @@ class PreflightError(PlanError):
     """What stands in the way of a run, all at once."""
 
 
-class LandingWaits(MilestoneError):
+class LandingWaitsError(MilestoneError):
     """Everything is ready, but main cannot be moved now; says what is in the way. The same line later goes on."""

@@ -293,7 +293,7 @@ class Repo:
         out = decode(self.call("worktree", "list", "--porcelain", "-z").stdout)
         found = []
         for block in out.split("\0\0"):
-            fields = dict((line.split(" ", 1) + [""])[:2] for line in block.split("\0") if line)
+            fields = dict([*line.split(" ", 1), ""][:2] for line in block.split("\0") if line)
             if "worktree" in fields:
                 branch = fields.get("branch", "").removeprefix("refs/heads/") or None
                 found.append(

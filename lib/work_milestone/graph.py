@@ -111,4 +111,3 @@ def describe_milestone(run: Run) -> str:
         return f"cannot be planned: {len(run.faults)} faults; doit preflight n={run.number or 'N'} tells them"
     found = ", ".join(f"n={plan.number} ({one_line(plan.title)[:50]})" for plan in list_plans(run.root))
     return f"build a milestone: doit milestone n=N; plans: {found or 'none in plan/'}"
-

@@ -15,9 +15,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from work_milestone import backlog_sync, gates, git, integration, merge_queue
-from work_milestone.errors import LandingWaits, MilestoneError
+from work_milestone.errors import LandingWaitsError, MilestoneError
 from work_milestone.runs import Run
 from work_milestone.texts import one_line
 
@@ -83,15 +84,15 @@ def check(run: Run) -> None:
         return
     _fetch(run)
     candidate = _build(run)
-    assert run.plan is not None
-    commands = (*run.plan.gates.pre_merge, *run.plan.gates.post_merge) if candidate.commit != candidate.onto else ()
+    wanted = run.require_plan().gates
+    commands = (*wanted.pre_merge, *wanted.post_merge) if candidate.commit != candidate.onto else ()
     began = time.time()
     failure = gates.check(
         run.repo, run.pool, integration.folder(run), candidate.commit, commands,
         run.folder.path / "gates" / CANDIDATE, run.settings.timeout,
     )  # fmt: skip
     path = run.folder.path / "gates.json"
-    where = {"commit": candidate.commit, "onto": candidate.onto, "head": candidate.head}
+    where: dict[str, Any] = {"commit": candidate.commit, "onto": candidate.onto, "head": candidate.head}
     if failure:
         run.folder.write(path, "gates", "failed", reason=failure.reason, log=str(failure.log), **where)
         raise MilestoneError(
@@ -108,7 +109,7 @@ def _build(run: Run) -> Candidate:
         return Candidate(onto, onto, head)
     merged = run.repo.merge_tree(onto, head, merge_queue.attributes_place(run, head))
     if merged.conflicts:
-        raise LandingWaits(
+        raise LandingWaitsError(
             f"{run.main} has moved and conflicts with {run.branch} in {', '.join(merged.conflicts[:8])}; merge "
             f"{run.main} into {run.branch} by hand (git switch {run.branch} && git merge {run.main}), switch back, "
             f"then: doit milestone n={run.number}"
@@ -123,16 +124,17 @@ def _build(run: Run) -> Candidate:
 
 
 def _message(run: Run) -> str:
-    assert run.plan is not None
-    lines = [f"* #{item.issue} {one_line(item.title)[:100]} ({run.facts(item.issue).word})" for item in run.items.values()]
-    return f"Merge milestone {run.number}: {one_line(run.plan.title)[:150]}\n\n" + "\n".join(lines) + "\n"
+    lines = [
+        f"* #{item.issue} {one_line(item.title)[:100]} ({run.facts(item.issue).word})" for item in run.items.values()
+    ]
+    return f"Merge milestone {run.number}: {one_line(run.require_plan().title)[:150]}\n\n" + "\n".join(lines) + "\n"
 
 
 # -- main
 
 
 def land(run: Run) -> None:
-    """Move main to the gated candidate. Raise LandingWaits when something of a person's is in the way."""
+    """Move main to the gated candidate. Raise LandingWaitsError when something of a person's is in the way."""
     if is_landed(run):
         return
     for _ in range(TRIES):
@@ -152,7 +154,7 @@ def land(run: Run) -> None:
         )  # fmt: skip
         run.tell("land", "landed", f"{run.main} at {candidate.commit[:10]}")
         return
-    raise LandingWaits(f"{run.main} moved {TRIES} times while this was gated; then: doit land n={run.number}")
+    raise LandingWaitsError(f"{run.main} moved {TRIES} times while this was gated; then: doit land n={run.number}")
 
 
 def _advance(run: Run, candidate: Candidate) -> None:
@@ -188,9 +190,9 @@ def _obstacle(run: Run, place: Path, old: str, new: str, words: str) -> str:
     return f"{place}: git cannot update it: {' '.join(words.split())[:500]}"
 
 
-def _wait(run: Run, reason: str, *, pushed_branch: bool = False) -> LandingWaits:
+def _wait(run: Run, reason: str, *, pushed_branch: bool = False) -> LandingWaitsError:
     run.folder.write(run.folder.path / "land.json", "land", "waiting", reason=reason, pushed_branch=pushed_branch)
-    return LandingWaits(f"ready to land, but {reason}; then: doit land n={run.number}")
+    return LandingWaitsError(f"ready to land, but {reason}; then: doit land n={run.number}")
 
 
 # -- the remote

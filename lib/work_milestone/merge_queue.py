@@ -46,13 +46,14 @@ def merge(run: Run, item: Item) -> None:
             reason = "waits for " + ", ".join(f"#{issue} ({run.facts(issue).word})" for issue in unmet)
             _record(run, item, Merge.WAITING, reason)
         return
-    result = run.result(item.issue)
-    assert result is not None
+    result = run.result(item.issue) or {}
     for _ in range(TRIES):
         try:
-            return _merge(run, item, result)
+            _merge(run, item, result)
         except git.RefMovedError:
             run.reread()  # somebody else moved the branch: what was built is not what would be merged
+        else:
+            return
     _record(run, item, Merge.CONFLICT, f"{run.branch} was moved by others {TRIES} times while this was merged")
 
 
@@ -66,12 +67,12 @@ def _merge(run: Run, item: Item, result: Receipt) -> None:
         return
     tree = _own_changes(run, item, merged.tree, result)
     commit = run.repo.commit_tree(tree, [old], message(run, item, result), float(result["ended"]))
-    assert run.plan is not None
+    wanted = run.require_plan().gates.pre_merge
     pin = f"refs/milestone/{run.number}/candidate/{item.issue}"
-    if run.plan.gates.pre_merge:
+    if wanted:
         run.repo.move(pin, commit)
         failure = gates.check(
-            run.repo, run.pool, integration.folder(run), commit, run.plan.gates.pre_merge,
+            run.repo, run.pool, integration.folder(run), commit, wanted,
             run.folder.path / "gates" / str(item.issue), run.settings.timeout,
         )  # fmt: skip
         run.repo.delete([pin])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from work_milestone import agents, backlog_sync, git, integration, sessions
 from work_milestone.errors import LockedError, MilestoneError, PreflightError, ProcessError
@@ -121,19 +121,23 @@ def _branches(run: Run) -> Iterator[str]:
         yield f"branch {main} does not exist; name the one to land on: main=NAME"
     if run.branch == main:
         yield f"{run.branch} is both the integration branch and main; give the plan another integration_branch"
-    for wanted in (f"work/{run.number}/1", run.branch):
-        parts = wanted.split("/")
-        for length in range(1, len(parts)):
-            name = "/".join(parts[:length])
-            if f"refs/heads/{name}" in heads:
-                yield f"branch {name} is in the way of {wanted}; rename it: git branch -m {name} {name}-old"
-    if any(ref.startswith(f"{run.ref}/") for ref in heads):
-        yield f"branches below {run.branch}/ are in the way of {run.branch}; rename them"
+    yield from _names_in_the_way(run, heads)
     for found in run.repo.checkouts():
         if found.branch == run.branch:
             yield f"{run.branch} is checked out in {found.path}; switch that to another branch: git switch {main}"
     if run.settings.branch is None and integration.is_foreign(run):
         yield _foreign(run, main)
+
+
+def _names_in_the_way(run: Run, heads: Collection[str]) -> Iterator[str]:
+    """Find branches whose names git keeps as files where the run needs folders, and the other way round."""
+    for wanted in (f"work/{run.number}/1", run.branch):
+        parts = wanted.split("/")
+        for name in ("/".join(parts[:length]) for length in range(1, len(parts))):
+            if f"refs/heads/{name}" in heads:
+                yield f"branch {name} is in the way of {wanted}; rename it: git branch -m {name} {name}-old"
+    if any(ref.startswith(f"{run.ref}/") for ref in heads):
+        yield f"branches below {run.branch}/ are in the way of {run.branch}; rename them"
 
 
 def _foreign(run: Run, main: str) -> str:
@@ -149,9 +153,9 @@ def _foreign(run: Run, main: str) -> str:
 
 
 def _items(run: Run) -> Iterator[str]:
-    assert run.plan is not None
-    for item in run.plan.ungroomed:
-        yield f"{run.plan.path}: #{item.issue} {item.title!r} is not groomed; groom it, then set groomed: true"
+    plan = run.require_plan()
+    for item in plan.ungroomed:
+        yield f"{plan.path}: #{item.issue} {item.title!r} is not groomed; groom it, then set groomed: true"
 
 
 def _agents(run: Run) -> Iterator[str]:
@@ -196,8 +200,7 @@ def _begin(run: Run) -> None:
 
 def notes(run: Run) -> Iterator[str]:
     """Say what does not stand in the way and should be known."""
-    assert run.plan is not None
-    yield from run.plan.notes
+    yield from run.require_plan().notes
     yield from backlog_sync.notes(run)
     for issue in sorted(run.folder.issues() - run.items.keys()):
         yield f"#{issue} is not in the plan any more; what it left stays in {run.folder.item(issue)}"

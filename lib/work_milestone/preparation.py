@@ -113,11 +113,11 @@ def _write_prompt(run: Run, item: Item) -> None:
     if worktree["attempt"] > 1 and not earlier:
         earlier = {"status": Session.CRASHED.value}
     description, criteria = backlog_sync.describe(run, item)
-    assert run.plan is not None
+    plan = run.require_plan()
     text = render.render(
         run.root,
         "prompt.md.j2",
-        plan=run.plan,
+        plan=plan,
         item=item,
         title=one_line(item.title),
         branch=worktree["branch"],
@@ -126,7 +126,7 @@ def _write_prompt(run: Run, item: Item) -> None:
         earlier={"status": "", "detail": "", "notes": "", **earlier},
         description=description,
         criteria=criteria,
-        gates=run.plan.gates,
+        gates=plan.gates,
         relay=relay.for_prompt(run, item).strip(),
     )
     write_atomic(run.folder.item(item.issue) / "prompt.md", text)

@@ -169,9 +169,7 @@ def _explain(fault: OSError | ValueError, cwd: Path | None) -> tuple[int, str]:
         return NOT_EXECUTABLE, f"cannot be started: {fault}"
     # subprocess names the folder where that is what is missing.
     missing = isinstance(fault, FileNotFoundError) and str(fault.filename) != str(cwd)
-    return (
-        NOT_FOUND if missing else NOT_EXECUTABLE
-    ), f"cannot be started: {fault.strerror}: {fault.filename}"
+    return (NOT_FOUND if missing else NOT_EXECUTABLE), f"cannot be started: {fault.strerror}: {fault.filename}"
 
 
 def _describe(returncode: int) -> str:
@@ -249,9 +247,7 @@ class _Gate:
         self.child.wait()
 
 
-def run_logged(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, timeout: float
-) -> LoggedExit:
+def run_logged(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, timeout: float) -> LoggedExit:
     """Run a gate, both outputs into `log`; raise Stopped when the run is stopped meanwhile.
 
     A mark that `env` holds beyond this process's own must be this call's alone: what bears it is ended.
@@ -486,12 +482,8 @@ def _take_lock(attempt: Path) -> int:
         fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         if _is_locked(lock):
-            raise LockedError(
-                f"{attempt} is under way (pid {_read(attempt, 'supervisor').get('pid', '?')})"
-            ) from None
-        raise ReceiptError(
-            f"{attempt} was used before: start the next attempt in a folder of its own"
-        ) from None
+            raise LockedError(f"{attempt} is under way (pid {_read(attempt, 'supervisor').get('pid', '?')})") from None
+        raise ReceiptError(f"{attempt} was used before: start the next attempt in a folder of its own") from None
     except OSError as fault:
         raise ReceiptError(f"cannot write {attempt}: {fault.strerror}") from fault
     # The file is new, so nobody can hold it but an `_is_locked`, for an instant.

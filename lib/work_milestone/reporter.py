@@ -10,10 +10,12 @@ Rules:
 
 from __future__ import annotations
 
+import io
+import os
 import signal
 import sys
 import time
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from work_milestone import process, sessions
 from work_milestone.errors import MilestoneError
@@ -41,7 +43,7 @@ class Console:
             self.stream.write(text)
             self.stream.flush()
         except (BrokenPipeError, ValueError):
-            self.stream = _Nowhere()
+            self.stream = cast("TextIO", _Nowhere())
         except UnicodeEncodeError:
             self.stream.write(text.encode("ascii", "backslashreplace").decode())
 
@@ -50,12 +52,12 @@ class Console:
         return f"\x1b[{color}m{text}\x1b[0m" if self.color and color else text
 
 
-class _Nowhere:
-    def write(self, _text: str) -> None:
-        """Drop a text."""
+class _Nowhere(io.TextIOBase):
+    """A stream that nobody reads."""
 
-    def flush(self) -> None:
-        """Do nothing."""
+    def write(self, text: str, /) -> int:
+        """Drop a text."""
+        return len(text)
 
 
 def print_event(console: Console, event: Event) -> None:
@@ -129,7 +131,7 @@ class Reporter:
         except MilestoneError as error:
             self.err.write(f"{error}\n")
         except BrokenPipeError:
-            self.out.stream = _Nowhere()  # type: ignore[assignment]
+            self.out.stream = cast("TextIO", _Nowhere())
 
     def runtime_error(self, msg: str) -> None:
         """Tell an error of the graph itself."""
@@ -148,8 +150,6 @@ class Reporter:
 
 def wants_color(stream: TextIO) -> bool:
     """Tell whether a stream is a terminal whose user has not asked for NO_COLOR."""
-    import os
-
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

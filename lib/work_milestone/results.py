@@ -105,7 +105,11 @@ def _keep(
         commits = run.repo.commits(base, state.head) if state.head and not fault else []
         if commits and state.head:
             files = run.repo.changed(base, state.head)
-            made |= {"head": state.head, "files": files, "commits": [{"id": commit.id, "subject": commit.subject} for commit in commits]}
+            made |= {
+                "head": state.head,
+                "files": files,
+                "commits": [{"id": commit.id, "subject": commit.subject} for commit in commits],
+            }
             run.note_head(state.head)
         else:
             outcome = replace(outcome, status=Session.FAILED, detail=fault or "it committed nothing")

@@ -1,5 +1,4 @@
-"""One milestone of one repository, as one process sees it: plan, settings, run folder, git, and where each item
-stands.
+"""One milestone of one repository, as one process sees it: what is planned, and where each item stands.
 
 Rules:
 - Opening a run never fails and changes nothing: what is wrong with plan or settings is kept in `faults`, for
@@ -72,6 +71,14 @@ class Run:
             return None
 
     # -- the plan
+
+    def require_plan(self) -> plans.Plan:
+        """Return the plan. Raise MilestoneError when there is none that can be used."""
+        if self.plan is None:
+            raise MilestoneError(
+                f"milestone {self.number} has no usable plan; doit preflight n={self.number or 'N'} says why"
+            )
+        return self.plan
 
     @property
     def waves(self) -> tuple[plans.Wave, ...]:

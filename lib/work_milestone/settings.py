@@ -69,9 +69,7 @@ def _strings(value: object) -> object:
 def _inside(link: str) -> str:
     parts = [part for part in link.split("/") if part not in ("", ".")]
     if link.startswith("/") or ".." in parts or not parts or parts[0].lower() == ".git":
-        raise ValueError(
-            f"{shown(link) or '(empty)'} is no path inside the repository; write one, like .venv"
-        )
+        raise ValueError(f"{shown(link) or '(empty)'} is no path inside the repository; write one, like .venv")
     return "/".join(parts)
 
 
@@ -83,11 +81,7 @@ def _branch(name: str) -> str:
 
 def _remote(value: object) -> object:
     """Turn every way to say "never push" into "none"."""
-    if (
-        value is None
-        or value is False
-        or (isinstance(value, str) and value.lower() in ("none", "false", "no"))
-    ):
+    if value is None or value is False or (isinstance(value, str) and value.lower() in ("none", "false", "no")):
         return "none"
     if isinstance(value, str) and (value.startswith("-") or re.search(r"[\s\x00-\x1f\x7f]|^$", value)):
         raise ValueError(f"{shown(value) or '(empty)'} is no remote; write its name, or none")
@@ -112,9 +106,7 @@ class Settings(BaseModel):
     budget_usd: Money | None = None
     timeout: Seconds = 7200.0
     retries: Annotated[int, Field(strict=True, ge=0, le=10)] = 1
-    max_sessions: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
-        default_factory=default_max_sessions
-    )
+    max_sessions: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(default_factory=default_max_sessions)
     links: Annotated[tuple[Annotated[str, AfterValidator(_inside)], ...], BeforeValidator(_strings)] = (
         ".venv",
         "node_modules",
@@ -228,7 +220,7 @@ def _from_file(path: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _from_variables(variables: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """Read the variables and their faults."""
+    """Read the variables and their faults; `n` is left to `parse_number`."""
     faults: list[str] = []
     level: dict[str, Any] = {}
     words: dict[str | int, str] = {}
@@ -241,10 +233,7 @@ def _from_variables(variables: Mapping[str, str]) -> tuple[dict[str, Any], list[
         else:
             words[name] = f"{shown(key)}={shown(text)}"
             level[name] = _coerced(name, text)
-    try:
-        parse_number(level.pop("n", None))
-    except SettingsError as error:
-        faults += error.faults
+    level.pop("n", None)
     checked, errors = _validated(level)
     faults += [f"{words[wrong['loc'][0]]}: {yaml_files.explain(wrong)}" for wrong in errors]
     return checked, faults

@@ -80,9 +80,7 @@ class Facts:
     @property
     def mergeable(self) -> bool:
         """A finished session's work waits to be merged."""
-        return (
-            not self.settled and self.session in WITH_WORK and self.head is not None and self.head not in self.parts
-        )
+        return not self.settled and self.session in WITH_WORK and self.head is not None and self.head not in self.parts
 
     @property
     def needs_session(self) -> bool:

@@ -140,9 +140,7 @@ class Session:
             self.leaked.update([self.agent] if self.status is not None else [])
             return
         found = _find_descendants()
-        self.leaked.update(
-            pid for pid, (state, _) in found.items() if state not in "ZX" and pid != self.agent
-        )
+        self.leaked.update(pid for pid, (state, _) in found.items() if state not in "ZX" and pid != self.agent)
         # By group, as a signal to a group cannot be outrun by forking. A descendant's group has only
         # descendants in it, but for the supervisor's own; 0 is a group outside of this pid namespace.
         groups = {group for _, group in found.values()} - {0, 1, os.getpgrp()}

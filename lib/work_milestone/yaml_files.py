@@ -119,9 +119,7 @@ class Positions:
         return place, node
 
 
-def load_yaml(
-    path: Path, name: str | None = None, *, empty: bool = False
-) -> tuple[dict[str, Any], Positions]:
+def load_yaml(path: Path, name: str | None = None, *, empty: bool = False) -> tuple[dict[str, Any], Positions]:
     """Read a mapping. `name` is how faults call the file; `empty` lets an empty file be an empty mapping.
 
     Faults that leave the data readable (duplicate keys) wait in the positions, to be told with the caller's.
@@ -250,9 +248,7 @@ class _Composer:
             value = math.nan
         if len(text) > 100 or value != value:
             kind = tag.removeprefix(_TAG)
-            raise _RefusedError(
-                _place(event), f"{shown(text)} is no {kind} that can be used; put it in quotes"
-            )
+            raise _RefusedError(_place(event), f"{shown(text)} is no {kind} that can be used; put it in quotes")
         return _Node(value, _place(event), text)
 
     def _sequence(self, start: SequenceStartEvent, depth: int) -> _Node:
@@ -351,9 +347,7 @@ def explain(error: ErrorDetails, source: str | None = None) -> str:
     name = next((part for part in reversed(where) if isinstance(part, str)), "this")
     if where and isinstance(where[-1], int):
         name = f"an entry of {name}"
-    facts = {
-        key: str(value).replace("'", "").removesuffix(".0") for key, value in error.get("ctx", {}).items()
-    }
+    facts = {key: str(value).replace("'", "").removesuffix(".0") for key, value in error.get("ctx", {}).items()}
     facts |= {"given": "" if source is None else f", not {shown(source)}"}
     if error["type"] == "value_error":
         return f"{name} {error.get('ctx', {})['error']}"

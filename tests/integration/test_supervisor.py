@@ -22,7 +22,8 @@ from work_milestone import process
 from work_milestone.errors import LockedError, ProcessError, ReceiptError
 
 WATCHDOG = 60  # seconds; a test that hangs fails with a traceback instead
-LIB = Path(process.__file__).parents[1]
+SCRIPT = Path(process.__file__).with_name("supervisor.py")
+LIBS = os.pathsep.join([str(SCRIPT.parents[1]), *sys.path])
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs prctl(2) and /proc")
 
 
@@ -51,9 +52,7 @@ class Bench:
         os.mkfifo(self.fifo)
         self.mark = f"test-{tmp_path.name}-{os.getpid()}"
 
-    def start(
-        self, *argv: str, timeout: float = 50, stdin: Path = Path("-"), **env: str
-    ) -> process.Supervised:
+    def start(self, *argv: str, timeout: float = 50, stdin: Path = Path("-"), **env: str) -> process.Supervised:
         return process.start_supervisor(
             self.attempt,
             argv,
@@ -148,7 +147,7 @@ def test_a_death_by_signal_is_recorded(bench: Bench, number: int) -> None:
 def test_an_agent_that_cannot_be_started(bench: Bench, name: str, code: int) -> None:
     plain = bench.cwd / "plain"
     plain.write_text("no program")
-    record = bench.run(name if name.startswith("no-") else str(bench.cwd / name))
+    record = bench.run(name if name.startswith("no-") else str(bench.cwd / name), PATH=str(bench.cwd))
     assert (record["code"], record["signal"], record["reason"]) == (code, None, "not-started")
     assert name in record["error"]
     assert name.encode() in (bench.attempt / "stderr").read_bytes()
@@ -288,7 +287,7 @@ def altered(bench: Bench, change: str, *argv: str, timeout: str = "50") -> Itera
     lock = os.open(bench.attempt / "lock", os.O_RDWR | os.O_CREAT)
     code = f"import sys; from work_milestone import supervisor as s; {change}; s.main(sys.argv[1:])"
     words = [sys.executable, "-c", code, str(bench.attempt), str(lock), timeout, "-", "--", *argv]
-    env = {**os.environ, "FIFO": str(bench.fifo), "PYTHONPATH": str(LIB), process.MARK: bench.mark}
+    env = {**os.environ, "FIFO": str(bench.fifo), "PYTHONPATH": LIBS, process.MARK: bench.mark}
     try:
         with subprocess.Popen(words, env=env, pass_fds=(lock,), start_new_session=True) as supervisor:
             yield supervisor
@@ -312,7 +311,7 @@ def test_a_second_stop_kills_at_once(bench: Bench) -> None:
 
 @pytest.mark.parametrize("change", ["s.LINUX = False", "s._prctl = lambda *_: False"])
 def test_without_a_subreaper_the_group_is_ended(bench: Bench, change: str) -> None:
-    agent = '(trap "" TERM; cat "$FIFO") & exit 3'
+    agent = 'trap "" TERM; exec 8<"$FIFO"; cat <&8 & exit 3'
     with altered(bench, change, "sh", "-c", agent) as supervisor, bench.fifo.open("wb"):
         supervisor.wait()
     record = bench.record()
@@ -515,7 +514,7 @@ process.start_supervisor(
 @contextlib.contextmanager
 def orphaned(bench: Bench) -> Iterator[None]:
     """A session whose starter was killed; it works while the block runs."""
-    env = {**os.environ, "FIFO": str(bench.fifo), "PYTHONPATH": str(LIB)}
+    env = {**os.environ, "FIFO": str(bench.fifo), "PYTHONPATH": LIBS}
     argv = [sys.executable, "-c", STARTER, str(bench.attempt), bench.mark]
     with (
         subprocess.Popen(argv, cwd=bench.cwd, env=env) as starter,
@@ -670,10 +669,13 @@ def test_a_gate_that_fills_the_disk_says_so(tiny_disk: Path) -> None:
 # The script itself
 
 
-def test_the_supervisor_imports_little() -> None:
-    script = LIB / "work_milestone" / "supervisor.py"
-    argv = [sys.executable, "-I", "-S", "-X", "importtime", str(script)]
-    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+def test_the_supervisor_imports_little(bench: Bench) -> None:
+    bench.attempt.mkdir(parents=True)
+    lock = os.open(bench.attempt / "lock", os.O_RDWR | os.O_CREAT)
+    argv = [sys.executable, "-I", "-S", "-X", "importtime", str(SCRIPT)]
+    argv += [str(bench.attempt), str(lock), "50", "-", "--", "true"]
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, pass_fds=(lock,))
+    os.close(lock)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
     assert "select" in loaded
     assert loaded.isdisjoint({"json", "subprocess", "pathlib", "typing", "threading", "re", "psutil"})

@@ -214,9 +214,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 
 def test_missing_plan_names_those_there(tmp_path: Path) -> None:
     (fault,) = faults(tmp_path)
-    assert fault.startswith(
-        "plan/milestone-7-dispatch.yaml: there is no such plan (plans here: none); grooming"
-    )
+    assert fault.startswith("plan/milestone-7-dispatch.yaml: there is no such plan (plans here: none); grooming")
     shutil.copytree(SAMPLES, tmp_path / "plan")
     (fault,) = faults(tmp_path)
     assert "(plans here: n=3, n=8)" in fault
@@ -283,9 +281,7 @@ def test_every_fault_at_once_in_the_order_of_the_file(write: Write) -> None:
 
 
 def test_sections_of_the_wrong_kind(write: Write) -> None:
-    found = faults(
-        write("milestone: x\nconflict_groups: {a: b}\nwaves: 3\nquality_gates: {pre_merge: make}\n")
-    )
+    found = faults(write("milestone: x\nconflict_groups: {a: b}\nwaves: 3\nquality_gates: {pre_merge: make}\n"))
     assert [fault.split(": ", 1)[1].split(" must ")[0] for fault in found] == [
         "milestone",
         "conflict_groups",
@@ -323,9 +319,7 @@ def test_null_is_not_given(write: Write) -> None:
 
 
 def test_own_keys_of_an_item(write: Write) -> None:
-    text = wave_of(
-        "{title: a, issue: 1, agent: command, command: make, model: m, effort: high, timeout: 90m, "
-    )
+    text = wave_of("{title: a, issue: 1, agent: command, command: make, model: m, effort: high, timeout: 90m, ")
     root = write(text.rstrip() + "budget-usd: 2, groomed: false, status: skipped}\n")
     plan = plans.load_plan(root, 7)
     found = plan.item(1)
@@ -359,8 +353,7 @@ def test_list_plans(tmp_path: Path) -> None:
     (folder / "milestone-13-dispatch.yaml").symlink_to("nowhere")
     (folder / "milestone-014-dispatch.yaml").write_text(HEAD)
     (folder / "milestone-15-dispatch.yaml").write_text(
-        "x: {milestone: {title: a}}\nl: [milestone, {title: b}]\n"
-        "milestone: {a: &a [1], b: *a, title: c}\nbroken: ["
+        "x: {milestone: {title: a}}\nl: [milestone, {title: b}]\nmilestone: {a: &a [1], b: *a, title: c}\nbroken: ["
     )
     found = [(plan.number, plan.title) for plan in plans.list_plans(tmp_path)]
     assert found == [
@@ -381,14 +374,10 @@ def test_any_bytes_load_or_are_refused(write: Write, content: bytes) -> None:
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.dates() | st.text(max_size=5)
-KEYS = st.sampled_from(
-    ["milestone", "waves", "wave", "items", "issue", "title", "depends_on", "depends-on", "<<"]
-)
+KEYS = st.sampled_from(["milestone", "waves", "wave", "items", "issue", "title", "depends_on", "depends-on", "<<"])
 TREES = st.recursive(
     SCALARS,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=3), inner, max_size=5)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=3), inner, max_size=5),
     max_leaves=12,
 )
 
@@ -404,9 +393,7 @@ def test_any_tree_loads_or_is_refused(write: Write, tree: Any, where: str) -> No
     assert all(fault.isprintable() for fault in found)
 
 
-NASTY = st.sampled_from(
-    ["--force", "../../x", "a\nb", '"', "'", "🚀", "%s{}", "x" * 500, "#1: y", "${HOME}", "12:30"]
-)
+NASTY = st.sampled_from(["--force", "../../x", "a\nb", '"', "'", "🚀", "%s{}", "x" * 500, "#1: y", "${HOME}", "12:30"])
 TITLES = NASTY | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
 
 
@@ -459,9 +446,7 @@ def test_git_takes_every_slug(title: str) -> None:
 
 
 @settings(deadline=None, max_examples=300)
-@given(
-    name=st.text("a.-lock@{/~ \\é\x7fHEAD") | st.text(st.characters(exclude_characters="\0", codec="utf-8"))
-)
+@given(name=st.text("a.-lock@{/~ \\é\x7fHEAD") | st.text(st.characters(exclude_characters="\0", codec="utf-8")))
 def test_git_takes_every_branch_that_we_take(name: str) -> None:
     if plans.branch_fault(name) is None:
         assert git_takes(name)
@@ -500,9 +485,7 @@ def test_what_git_refuses_is_refused(name: str) -> None:
     assert plans.branch_fault(name)
 
 
-@pytest.mark.parametrize(
-    "name", ["a", "milestone/3-v1.1-x", "a/-b", "a@", "@a", "größe/🚀", "a./b", "x.lockx"]
-)
+@pytest.mark.parametrize("name", ["a", "milestone/3-v1.1-x", "a/-b", "a@", "@a", "größe/🚀", "a./b", "x.lockx"])
 def test_what_git_takes_is_taken(name: str) -> None:
     assert git_takes(name)
     assert plans.branch_fault(name) is None
@@ -513,14 +496,7 @@ def test_branch_of_a_title_without_letters(write: Write) -> None:
     assert plans.load_plan(root, 7).integration_branch == "milestone/7"
 
 
-PLAIN = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(10**20), 10**20)
-    | st.floats(allow_nan=False)
-    | st.text()
-    | st.dates()
-)
+PLAIN = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False) | st.text() | st.dates()
 
 
 @REUSED
@@ -559,9 +535,7 @@ def test_durations(value: object, seconds: float) -> None:
     assert yaml_files.parse_duration(value) == seconds
 
 
-@pytest.mark.parametrize(
-    "value", [0, -1, "0", "-5", "", "h", "2x", "1e5", True, None, [], float("nan"), "9" * 400]
-)
+@pytest.mark.parametrize("value", [0, -1, "0", "-5", "", "h", "2x", "1e5", True, None, [], float("nan"), "9" * 400])
 def test_what_is_no_duration(value: object) -> None:
     with pytest.raises(ValueError, match="must be"):
         yaml_files.parse_duration(value)

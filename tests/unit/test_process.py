@@ -16,6 +16,7 @@ import pytest
 from work_milestone import process
 from work_milestone.errors import ProcessError
 
+LIBS = os.pathsep.join([str(Path(process.__file__).parents[1]), *sys.path])
 WATCHDOG = 60  # seconds; a test that hangs fails with a traceback instead
 
 
@@ -291,7 +292,7 @@ def test_sweep_ends_what_bears_the_mark_and_nothing_else(tmp_path: Path, fifo: P
 def test_sweep_spares_the_caller_and_those_above() -> None:
     mark = f"self-{os.getpid()}"
     code = "import os; from work_milestone import process; print(process.sweep(os.environ[process.MARK]))"
-    env = {**os.environ, process.MARK: mark, "PYTHONPATH": str(Path(process.__file__).parents[1])}
+    env = {**os.environ, process.MARK: mark, "PYTHONPATH": LIBS}
     argv = ["sh", "-c", '"$@"; echo "shell lives"', "sh", sys.executable, "-c", code]
     assert process.run(argv, env=env).stdout == b"0\nshell lives\n"
 
@@ -320,5 +321,5 @@ def test_is_alive_of_the_dead_and_of_a_zombie() -> None:
 
 def test_importing_is_cheap() -> None:
     code = "import sys, work_milestone.process; print('psutil' in sys.modules)"
-    env = {**os.environ, "PYTHONPATH": str(Path(process.__file__).parents[1])}
+    env = {**os.environ, "PYTHONPATH": LIBS}
     assert process.run([sys.executable, "-c", code], env=env).stdout == b"False\n"
