@@ -26,6 +26,9 @@ from work_milestone import (
 from work_milestone.commandline import is_partial, named
 from work_milestone.graph import Action, Check, Task, describe, describe_milestone, step
 from work_milestone.plan import Item, Wave
+from work_milestone.texts import count
+
+__all__ = ["DOIT_CONFIG", "task_plan", "task_preflight", "task_verbs"]
 
 run = graph.open_run(Path.cwd())
 DOIT_CONFIG = graph.configure(run)
@@ -34,7 +37,7 @@ DOIT_CONFIG = graph.configure(run)
 def task_preflight() -> Task:
     """Say all that can be known to fail, before anything starts."""
     return step("preflight", preflight.check, run, doc="what can be known to fail, said before anything starts",
-                fresh=lambda: landing.is_closed(run))  # fmt: skip
+                fresh=lambda: not run.faults and landing.is_closed(run))  # fmt: skip
 
 
 def task_plan() -> Iterator[Task]:
@@ -75,7 +78,7 @@ def item_steps(wave: Wave, item: Item, before: list[str]) -> Iterator[Task]:
 def wave_steps(wave: Wave) -> Iterator[Task]:
     """A wave as a whole: its end, and what the next waves are told of it."""
     number, folder = wave.wave, run.folder.wave(wave.wave)
-    yield step(f"wave:{number}", relay.settle, run, wave, doc=f"wave {number} · {len(wave.items)} items are settled",
+    yield step(f"wave:{number}", relay.settle, run, wave, doc=f"wave {number} · all of {count(len(wave.items), 'item')} settled",
                after=[f"merge:{item.issue}" for item in wave.items], fresh=lambda: relay.is_settled(run, wave),
                receipt=folder / "wave.json")  # fmt: skip
     yield step(f"relay:{number}", relay.write, run, wave, doc=f"wave {number} · what the next waves are told",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Collection
 
 from doit import doit_cmd
 
@@ -30,6 +31,13 @@ def named(verb: str) -> list[int]:
     """Return the issues that were named with a verb, as in `skip:42`."""
     found = (_NAMED.fullmatch(word) for word in words())
     return list(dict.fromkeys(int(match[2]) for match in found if match and match[1] == verb))
+
+
+def unknown_issues(issues: Collection[int]) -> list[str]:
+    """Return the words that name a step of an item that is not among `issues`."""
+    found = ((word, _NAMED.fullmatch(word)) for word in words())
+    return [word for word, match in found
+            if match and match[1] in RUN_STEPS - {"wave", "relay"} and int(match[2]) not in issues]  # fmt: skip
 
 
 def is_run() -> bool:

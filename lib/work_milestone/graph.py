@@ -22,7 +22,7 @@ from work_milestone import commandline, reporter, schedule
 from work_milestone.errors import MilestoneError
 from work_milestone.plan import Item, Wave, list_plans
 from work_milestone.runs import Run
-from work_milestone.texts import one_line
+from work_milestone.texts import count, one_line
 
 Task = dict[str, Any]
 Action = Callable[[Run, Item], None]
@@ -33,12 +33,18 @@ _PRIORITIES = ("P0", "P1", "P2", "P3")
 def open_run(root: Path) -> Run:
     """Open the run that the command line asks for. Raise doit's InvalidDodoFile for what nothing can go on with."""
     _remove_bytecode(root)
-    if commandline.reads_only():
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `doit list | head` ends as every filter does
+    if commandline.is_run():
+        reporter.handle_signals()
+    else:
+        for number in (signal.SIGPIPE, signal.SIGINT):  # `doit list | head` ends as every filter does
+            signal.signal(number, signal.SIG_DFL)
     run = Run(root, commandline.variables())
     if run.faults and not {"milestone", "preflight"} & set(commandline.words()):
         raise InvalidDodoFile("\n".join(run.faults))
     if run.plan:
+        if unknown := commandline.unknown_issues(run.items.keys()):
+            known = ", ".join(f"#{issue}" for issue in list(run.items)[:20])
+            raise InvalidDodoFile(f"{unknown[0]}: milestone {run.number} has no such item; it has {known or 'none'}")
         ranks = {item.issue: _PRIORITIES.index(item.priority) for item in run.plan.items.values()}
         schedule.install(
             run.settings.max_sessions, lambda issue: -1 if run.attempt_state(issue) == "alive" else ranks.get(issue, 9)
@@ -106,7 +112,7 @@ def describe(wave: Wave, item: Item) -> str:
 def describe_milestone(run: Run) -> str:
     """Say in a line what the milestone is, or which there are."""
     if run.plan:
-        return f"milestone {run.number} · {len(run.items)} items · {one_line(run.plan.title)[:100]}"
+        return f"milestone {run.number} · {count(len(run.items), 'item')} · {one_line(run.plan.title)[:100]}"
     if run.faults:
         return f"cannot be planned: {len(run.faults)} faults; doit preflight n={run.number or 'N'} tells them"
     found = ", ".join(f"n={plan.number} ({one_line(plan.title)[:50]})" for plan in list_plans(run.root))

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from work_milestone import backlog_sync, gates, git, integration, merge_queue
+from work_milestone import backlog_sync, gates, git, integration, merge_queue, worktrees
 from work_milestone.errors import LandingWaitsError, MilestoneError
 from work_milestone.runs import Run
-from work_milestone.texts import one_line
+from work_milestone.texts import count, one_line
 
 TRIES = 3
 CANDIDATE = "landing"
@@ -100,7 +100,9 @@ def check(run: Run) -> None:
             f"item that brought it), then: doit milestone n={run.number}"
         )
     run.folder.write(path, "gates", "passed", **where)
-    run.tell("gates", "passed", f"{len(commands)} on {candidate.commit[:10]}", elapsed=time.time() - began)
+    run.tell(
+        "gates", "passed", f"{count(len(commands), 'gate')} on {candidate.commit[:10]}", elapsed=time.time() - began
+    )
 
 
 def _build(run: Run) -> Candidate:
@@ -243,6 +245,8 @@ def close(run: Run) -> None:
     spent = [*run.repo.refs(f"refs/heads/work/{run.number}"), *run.repo.refs(f"refs/milestone/{run.number}/candidate")]
     in_use = {f"refs/heads/{found.branch}" for found in run.repo.checkouts()}
     run.repo.delete(ref for ref in (*spent, run.ref) if ref not in in_use)
+    worktrees.remove_repository_lock(run.repo)
+    run.lock.remove()
     run.folder.write(run.folder.path / "milestone.json", "milestone", "closed", durable=True)
     run.reread()
-    run.tell("milestone", "closed", f"{len(run.items)} items")
+    run.tell("milestone", "closed", count(len(run.items), "item"))

@@ -16,6 +16,7 @@ from work_milestone.errors import LockedError, MilestoneError, PreflightError, P
 from work_milestone.plan import list_plans
 from work_milestone.runs import Run
 from work_milestone.settings import check_agent, session_settings
+from work_milestone.texts import count
 from work_milestone.worktrees import LOCK_FILE
 
 EXCLUDED = "/.milestone/[0-9]*/"
@@ -194,8 +195,8 @@ def _begin(run: Run) -> None:
     alive = sessions.adopt(run)
     for note in notes(run):
         run.tell("preflight", "note", note)
-    found = f", {len(alive)} sessions are still at work" if alive else ""
-    run.tell("preflight", "passed", f"{len(run.items)} items in {len(run.waves)} waves{found}")
+    found = f", {count(len(alive), 'session')} still at work" if alive else ""
+    run.tell("preflight", "passed", f"{count(len(run.items), 'item')} in {count(len(run.waves), 'wave')}{found}")
 
 
 def notes(run: Run) -> Iterator[str]:

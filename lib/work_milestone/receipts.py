@@ -23,6 +23,7 @@ from work_milestone.errors import LockedError, ReceiptError
 VERSION = 1
 STEPS = ("branch", "worktree", "lock", "spawn", "merge", "wave", "relay", "gates", "land", "milestone")
 Receipt = dict[str, Any]
+PATIENCE = 20  # looks, 2 ms apart
 
 
 class RunFolder:
@@ -165,8 +166,15 @@ class KernelLock:
 
     def acquire(self) -> None:
         """Take the lock now. Raise LockedError with the holder's pid when it is taken."""
-        if self.held:
-            return
+        for last in (False,) * PATIENCE + (True,):
+            if self.held or self._try():
+                return
+            # A `holder` that looks at the same moment holds it for an instant.
+            if last or self.holder() is not None:
+                raise LockedError(f"{self.path}: held by process {self.holder() or 'unknown'}")
+            time.sleep(0.002)
+
+    def _try(self) -> bool:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -174,12 +182,21 @@ class KernelLock:
             raise ReceiptError(f"{self.path}: cannot be written ({error.strerror})") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except OSError:
             os.close(descriptor)
-            raise LockedError(f"{self.path}: held by process {self.holder() or 'unknown'}") from error
+            return False
+        if os.fstat(descriptor).st_nlink == 0:  # its last holder took the file away before we had it
+            os.close(descriptor)
+            return False
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
+        return True
+
+    def remove(self) -> None:
+        """Take the lock's file away; the lock is held until `release` all the same."""
+        if self.held:
+            self.path.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Give the lock back."""

@@ -19,7 +19,7 @@ from work_milestone import agents, completion, gates, git, preparation, process,
 from work_milestone.plan import Item
 from work_milestone.runs import Run
 from work_milestone.states import WITH_WORK, Session
-from work_milestone.texts import last_line, one_line
+from work_milestone.texts import count, last_line, one_line
 
 REST_SUBJECT = "chore: commit what the session left uncommitted"
 
@@ -43,7 +43,10 @@ def judge(run: Run, item: Item, number: int) -> Session:
         started=started, elapsed=elapsed, log=str(attempt), **made,
     )  # fmt: skip
     run.begin(item.issue)
-    detail = outcome.detail or f"{len(made.get('commits', []))} commits, {len(made.get('files', []))} files"
+    detail = (
+        outcome.detail
+        or f"{count(len(made.get('commits', [])), 'commit')}, {count(len(made.get('files', [])), 'file')}"
+    )
     run.tell("spawn", outcome.status.value, detail, item=item, elapsed=elapsed, cost=outcome.cost)
     return outcome.status
 

@@ -14,6 +14,11 @@ def last_line(text: str, width: int = 300) -> str:
     return one_line(lines[-1])[:width] if lines else ""
 
 
+def count(number: int, noun: str) -> str:
+    """Write a number of things: 1 commit, 2 commits."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def span(seconds: float | None) -> str:
     """Write a duration as people do: 0.4s, 12s, 3m12s, 1h04m."""
     if seconds is None:

@@ -25,6 +25,7 @@ from work_milestone.errors import GitError
 LOCK_FILE = ".claude/kage-bunshin.lock"
 _UNFINISHED = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG",
                "sequencer", "index.lock", "HEAD.lock", "locked")  # fmt: skip
+LOCK_NAME = "work-milestone.lock"
 _IN_PROCESS = threading.Lock()
 
 
@@ -34,8 +35,14 @@ def repository_lock(repo: git.Repo) -> Iterator[None]:
     from filelock import FileLock  # 50 ms that only a run needs
 
     # filelock polls; threads of one run queue on a lock that does not.
-    with _IN_PROCESS, FileLock(repo.common / "work-milestone.lock"):
+    with _IN_PROCESS, FileLock(repo.common / LOCK_NAME):
         yield
+
+
+def remove_repository_lock(repo: git.Repo) -> None:
+    """Take the lock's file away, where no run needs it any more."""
+    with repository_lock(repo):
+        (repo.common / LOCK_NAME).unlink(missing_ok=True)
 
 
 class Pool:

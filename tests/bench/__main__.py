@@ -1,0 +1,54 @@
+"""The benchmarks: `python -m tests.bench [a] [b] [c] [d] [--quick] [--disk-only]`, from the top of the checkout.
+
+(a) zero-length agents through the tool, against a shell loop that follows the protocol by hand
+(b) agents of one second in 8 slots, against the time that they alone take
+(c) `doit list` and a rerun with nothing to do, against an empty doit graph of as many tasks
+(d) where the tool's own time goes, of one run of (a)
+
+Without a letter all are measured. `--quick` takes fewer rounds and leaves out 10,000 items. The two sides of each
+pair take turns within one run; a row tells the medians in seconds, the median of the pairs' ratios with the least
+and the greatest, and the bound. The exit code is 1 when a median ratio is over its bound. Needs git and the package
+with its `doit` beside the interpreter; everything happens in temporary folders.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tests.bench import breakdown, loads, scratch, works
+from tests.bench.tables import Pairs, show_pairs
+
+
+def main() -> int:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("parts", nargs="*", choices=[*"abcd", []], help="what to measure (default: all)")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, no plan of 10,000 items")
+    parser.add_argument("--rounds", type=int, help="rounds of each pair (default: 7, quick: 3)")
+    chosen = parser.parse_args()
+    parts, rounds = chosen.parts or list("abcd"), chosen.rounds or (3 if chosen.quick else 7)
+    found: list[Pairs] = []
+    for kind, where in scratch.places().items():
+        if "a" in parts:
+            found += _shown(f"(a) against the protocol by hand, {kind}", works.by_hand(where, rounds))
+    for kind, where in scratch.places().items():
+        if "b" in parts:
+            found += _shown(f"(b) agents of 1 s, against the ideal, {kind}", works.ideal(where, min(rounds, 3)))
+    where = next(iter(scratch.places().values()))
+    if "c" in parts:
+        sizes = loads.SIZES[:2] if chosen.quick else loads.SIZES
+        found += _shown("(c) against an empty doit graph", loads.look(where, rounds, sizes))
+    if "d" in parts:
+        breakdown.show(where)
+    return 1 if any(pair.verdict == "OVER" for pair in found) else 0
+
+
+def _shown(title: str, pairs: list[Pairs]) -> list[Pairs]:
+    show_pairs(title, pairs)
+    return pairs
+
+
+if __name__ == "__main__":
+    sys.exit(main())

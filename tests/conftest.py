@@ -1,0 +1,108 @@
+"""What all tests share: an environment without anything of the user's, and real repositories in `tmp_path`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from work_milestone.runs import Run
+
+WATCHDOG = 60  # seconds; a command that hangs fails its test instead of the whole suite
+
+
+@pytest.fixture(autouse=True, scope="session")
+def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the configuration of user and machine away, and name who commits."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("GIT_", "MILESTONE_"))]:
+            patch.delenv(name)
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("XDG_CONFIG_HOME", raising=False)
+        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        patch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+        for who in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{who}_NAME", "Test")
+            patch.setenv(f"GIT_{who}_EMAIL", "test@example.invalid")
+        yield
+
+
+class Sandbox:
+    """A real git repository, with one commit on main."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+        self.git("init", "-q", "-b", "main")
+        self.base = self.commit("chore: begin", {"README.md": "hello\n"})
+
+    def run_git(self, *args: str | bytes, cwd: Path | None = None, stdin: bytes = b"") -> bytes:
+        """Run git; fail the test with git's words when git fails."""
+        done = subprocess.run(
+            ["git", *args], cwd=cwd or self.root, input=stdin, capture_output=True, timeout=WATCHDOG, check=False
+        )
+        assert done.returncode == 0, (args, done.stderr.decode(errors="replace"))
+        return done.stdout
+
+    def git(self, *args: str | bytes, cwd: Path | None = None, stdin: bytes = b"") -> str:
+        """Run git and return what it printed, without white space around it."""
+        return self.run_git(*args, cwd=cwd, stdin=stdin).decode("utf-8", "surrogateescape").strip()
+
+    def write(self, files: Mapping[str, str | bytes | None], cwd: Path | None = None) -> None:
+        """Write files, or remove those that are None."""
+        for name, text in files.items():
+            path = (cwd or self.root) / name
+            if text is None:
+                path.unlink()
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape"))
+
+    def commit(self, message: str, files: Mapping[str, str | bytes | None], cwd: Path | None = None) -> str:
+        """Write files and commit all that there is. Return the commit."""
+        self.write(files, cwd)
+        self.git("add", "-A", "-f", cwd=cwd)
+        self.git("commit", "-q", "--allow-empty", "-F", "-", cwd=cwd, stdin=message.encode())
+        return self.git("rev-parse", "HEAD", cwd=cwd)
+
+    def branch_commit(self, branch: str, base: str, message: str, files: Mapping[str, str | bytes | None]) -> str:
+        """Commit on a branch made from `base`, and switch back to where it was."""
+        self.git("checkout", "-q", "-B", branch, base)
+        head = self.commit(message, files)
+        self.git("checkout", "-q", "main")
+        return head
+
+    def tree(self, rev: str) -> dict[str, bytes]:
+        """Read every file of a commit."""
+        names = self.run_git("ls-tree", "-r", "-z", "--name-only", rev).split(b"\0")[:-1]
+        return {os.fsdecode(name): self.run_git("cat-file", "blob", rev.encode() + b":" + name) for name in names}
+
+    def status(self) -> str:
+        """What the user sees in the checkout."""
+        return self.git("status", "--porcelain", "--untracked-files=all")
+
+    def plan(
+        self, waves: Sequence[Sequence[Mapping[str, Any]]], *, gates: Mapping[str, Sequence[str]] | None = None,
+        number: int = 7, title: str = "Test", **milestone: Any,
+    ) -> None:  # fmt: skip
+        """Commit a plan of items `{issue, title, ...}`, wave by wave."""
+        document = {
+            "milestone": {"number": number, "title": title, **milestone},
+            "waves": [{"wave": at, "items": [dict(item) for item in items]} for at, items in enumerate(waves, 1)],
+            "quality_gates": dict(gates or {}),
+        }
+        self.commit("docs: plan", {f"plan/milestone-{number}-dispatch.yaml": json.dumps(document)})
+
+    def run(self, **variables: str) -> Run:
+        """Open the run of milestone 7 as a process of its own would."""
+        return Run(self.root, {"n": "7", **variables})
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Sandbox:
+    """A repository of the test's own."""
+    return Sandbox(tmp_path.resolve() / "repository")
