@@ -1,1 +1,91 @@
-def show(where): ...
+"""Where the tool's own time goes in a milestone of zero-length agents: phases, steps, receipts, processes."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from tests.bench import scratch, tables
+from tests.bench.scratch import CHANGE, NUMBER, Ground
+from work_milestone.receipts import RunFolder
+
+ITEMS = 64
+Span = tuple[str, float, float]
+TRACED = Path(__file__).with_name("traced.py")
+WAY = (
+    "session recorded -> agent runs", "agent runs", "agent gone -> judged", "judged -> merged",
+    "whole way of an item",
+)  # fmt: skip
+
+
+def show(where: Path | None, items: int = ITEMS) -> None:
+    """Work one milestone with a stopwatch in it, and print what it saw."""
+    with scratch.folder(where) as path:
+        ground = Ground(path)
+        files = scratch.files([range(1, items + 1)], CHANGE)
+        template = ground.repository("template", files)
+        for _ in range(2):  # the first warms up
+            root, out = ground.copy(template, "traced"), path / "spans.json"
+            began = time.perf_counter()
+            ground.run(sys.executable, str(TRACED), str(out), "milestone", f"n={NUMBER}", cwd=root)
+            ended = time.perf_counter()
+        spans: list[Span] = [(name, start, end) for name, start, end in json.loads(out.read_text())]
+        title = f"(d) {items} items, {scratch.SLOTS} slots, {ended - began:.2f} s with the stopwatch in it"
+        tables.show(f"{title}: phases", ("", "ms"), _phases(spans, began, ended))
+        tables.show("steps and processes (those of threads overlap)", ("", "calls", "median ms", "sum ms"), _sums(spans))
+        tables.show("an item's way, by receipts", ("", "median ms", "worst ms"), _ways(root, items))
+
+
+def _phases(spans: list[Span], began: float, ended: float) -> list[tuple[str, str]]:
+    """Cut the run's wall time at the steps that all wait for."""
+    starts, ends = {name: start for name, start, _ in reversed(spans)}, {name: end for name, _, end in spans}
+    cuts = [
+        ("interpreter starts", starts["begin"]),
+        ("doit is imported", ends["import doit"]),
+        ("the package is imported", ends["import work_milestone"]),
+        ("settings and plan are read", ends["graph.open_run"]),
+        ("the graph is built", starts["preflight.check"]),
+        ("preflight", ends["preflight.check"]),
+        ("integration branch", ends["integration.begin"]),
+        ("first session starts", starts["process.start_supervisor"]),
+        ("until the last session is judged", ends["results.judge"]),
+        ("until the last merge", ends["merge_queue.merge"]),
+        ("wave, relay, verdicts, gates", ends["landing.check"]),
+        ("landing", ends["landing.land"]),
+        ("close", ends["landing.close"]),
+        ("summary", ends.get("report.print_summary", ends["end"])),
+        ("exit", ended),
+    ]
+    before = [began, *(at for _, at in cuts)]
+    return [(name, f"{1000 * (at - last):.0f}") for (name, at), last in zip(cuts, before, strict=False)]
+
+
+def _sums(spans: list[Span]) -> list[tuple[str, str, str, str]]:
+    by_name: dict[str, list[float]] = defaultdict(list)
+    for name, start, end in spans:
+        by_name[name].append(1000 * (end - start))
+    rows = sorted(by_name.items(), key=lambda row: -sum(row[1]))
+    return [(name, str(len(found)), f"{statistics.median(found):.1f}", f"{sum(found):.0f}")
+            for name, found in rows if sum(found) >= 1]  # fmt: skip
+
+
+def _ways(root: Path, items: int) -> list[tuple[str, str, str]]:
+    """Measure each item's way by the times in its receipts."""
+    folder = RunFolder(root, NUMBER)
+    rows = []
+    for issue in range(1, items + 1):
+        attempt = folder.attempt(issue, 1)
+        session, record = (json.loads((attempt / name).read_text()) for name in ("session.json", "exit.json"))
+        judged, merged = folder.load(folder.receipt(issue, "spawn")), folder.load(folder.receipt(issue, "merge"))
+        assert judged
+        assert merged
+        cuts = [session["started"], record["started"], record["ended"], judged["ended"], merged["ended"]]
+        rows.append([1000 * (end - start) for start, end in zip(cuts, cuts[1:], strict=False)])
+        rows[-1].append(1000 * (cuts[-1] - cuts[0]))
+    columns = zip(*rows, strict=True)
+    return [(name, f"{statistics.median(found):.1f}", f"{max(found):.1f}")
+            for name, found in zip(WAY, columns, strict=True)]  # fmt: skip

@@ -1,0 +1,78 @@
+"""Runs the tool with a stopwatch on its steps and its processes: `python traced.py OUT milestone n=7`.
+
+OUT gets, as JSON, a list of [name, begin, end] in the clock of `time.perf_counter`, which processes share on Linux.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+BEGAN = time.perf_counter()
+spans: list[tuple[str, float, float]] = []
+
+
+def timed(name: str, work: Callable[..., Any], tell: Callable[..., str] | None = None) -> Callable[..., Any]:
+    """Wrap a function so that each call is noted; `tell` makes a name of its own out of the arguments."""
+
+    @functools.wraps(work)
+    def call(*args: Any, **words: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return work(*args, **words)
+        finally:
+            spans.append((tell(*args) if tell else name, began, time.perf_counter()))
+
+    return call
+
+
+def git_name(argv: Sequence[str], *_: Any) -> str:
+    """Name a process by its git command."""
+    words = [word for word in argv[1:] if not word.startswith("-") and "=" not in word]
+    return f"git {' '.join(words[: 2 if words[:1] == ['worktree'] else 1])}" if argv[0] == "git" else argv[0]
+
+
+def install() -> None:
+    """Put the stopwatch on steps, sessions, receipts and processes."""
+    from work_milestone import (
+        graph, integration, landing, merge_queue, preflight, preparation, process, receipts, relay, report, results,
+        verdicts, worktrees,
+    )  # fmt: skip
+
+    steps: dict[Any, tuple[str, ...]] = {
+        graph: ("open_run",), preflight: ("check",), integration: ("begin",),
+        preparation: ("prepare", "write_lock", "write_prompt"), results: ("judge",), merge_queue: ("merge",),
+        verdicts: ("require_settled",), relay: ("settle", "write"), landing: ("check", "land", "close"),
+        report: ("print_summary",), process: ("start_supervisor",), receipts: ("write_atomic",),
+        worktrees.Pool: ("take", "remove_all"), process.Supervised: ("wait",),
+    }  # fmt: skip
+    for home, names in steps.items():
+        for name in names:
+            label = f"{home.__name__.rpartition('.')[2]}.{name}"
+            setattr(home, name, timed(label, getattr(home, name)))
+    process.run = timed("process.run", process.run, git_name)
+
+
+def main() -> None:
+    """Run doit as its own script does, and leave the spans."""
+    out = Path(sys.argv.pop(1))
+    from doit.__main__ import main as doit
+
+    spans.append(("import doit", BEGAN, time.perf_counter()))
+    began = time.perf_counter()
+    install()
+    spans.append(("import work_milestone", began, time.perf_counter()))
+    try:
+        sys.exit(doit())
+    finally:
+        spans.append(("end", time.perf_counter(), time.perf_counter()))
+        out.write_text(json.dumps([("begin", BEGAN, BEGAN), *spans]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""Fixtures of the end-to-end tests."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # `tests.e2e.harness`, also where pytest was started by its name
+
+from tests.e2e.harness import Sandbox  # noqa: E402
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Sandbox]:
+    """An empty repository, cleaned up after."""
+    sandbox = Sandbox(tmp_path)
+    yield sandbox
+    sandbox.remove()
