@@ -78,7 +78,8 @@ def item_steps(wave: Wave, item: Item, before: list[str]) -> Iterator[Task]:
 def wave_steps(wave: Wave) -> Iterator[Task]:
     """A wave as a whole: its end, and what the next waves are told of it."""
     number, folder = wave.wave, run.folder.wave(wave.wave)
-    yield step(f"wave:{number}", relay.settle, run, wave, doc=f"wave {number} · {count(len(wave.items), 'item')} settled",
+    told = count(len(wave.items), "item")
+    yield step(f"wave:{number}", relay.settle, run, wave, doc=f"wave {number} · {told} settled",
                after=[f"merge:{item.issue}" for item in wave.items], fresh=lambda: relay.is_settled(run, wave),
                receipt=folder / "wave.json")  # fmt: skip
     yield step(f"relay:{number}", relay.write, run, wave, doc=f"wave {number} · what the next waves are told",

@@ -105,6 +105,8 @@ class Repo:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._env = environment({"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"})
+        self._commits: set[str] = set()
+        self._ancestors: dict[tuple[str, str], bool] = {}
 
     def call(
         self,
@@ -144,9 +146,15 @@ class Repo:
 
     def resolve(self, rev: str) -> str | None:
         """Return the commit that a ref or id names, None when there is none."""
+        if rev in self._commits:
+            return rev
         done = self.call("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}",
                          accept=(0, 1, 128))  # fmt: skip
-        return decode(done.stdout).strip() if done.returncode == 0 else None
+        if done.returncode != 0:
+            return None
+        found = decode(done.stdout).strip()
+        self._commits.add(found)
+        return found
 
     def tree_of(self, commit: str) -> str:
         """Return a commit's tree."""
@@ -180,8 +188,11 @@ class Repo:
             self.call("update-ref", "--stdin", stdin=lines)
 
     def is_ancestor(self, old: str, new: str) -> bool:
-        """Tell whether `new` contains `old`."""
-        return self.call("merge-base", "--is-ancestor", old, new, accept=(0, 1)).returncode == 0
+        """Tell whether `new` contains `old`, both commit ids: what holds between commits holds for good."""
+        if (old, new) not in self._ancestors:
+            done = self.call("merge-base", "--is-ancestor", old, new, accept=(0, 1))
+            self._ancestors[old, new] = done.returncode == 0
+        return self._ancestors[old, new]
 
     def merge_base(self, one: str, other: str) -> str | None:
         """Return the commit where two histories part, None when they share none."""

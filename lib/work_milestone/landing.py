@@ -42,14 +42,16 @@ def is_landed(run: Run) -> bool:
     """Tell whether every item is settled and main contains the integration branch."""
     if run.branch_receipt is None or not run.complete:
         return False
-    head = run.repo.resolve(run.ref)
-    if head is not None and run.repo.is_ancestor(head, run.main_ref):
+    head, main = run.repo.resolve(run.ref), run.repo.resolve(run.main_ref)
+    if main is None:
+        return False
+    if head is not None and run.repo.is_ancestor(head, main):
         return True
     receipt = run.folder.load(run.folder.path / "land.json") or {}
     if receipt.get("status") != "landed" or head not in (None, receipt.get("head")):
         return False
     commit = str(receipt["commit"])
-    return run.repo.resolve(commit) is not None and run.repo.is_ancestor(commit, run.main_ref)
+    return run.repo.resolve(commit) is not None and run.repo.is_ancestor(commit, main)
 
 
 def is_gated(run: Run) -> bool:
@@ -232,7 +234,7 @@ def _push(run: Run, candidate: Candidate) -> None:
 def is_closed(run: Run) -> bool:
     """Tell whether the milestone is closed and nothing of the run is left in git."""
     receipt = run.folder.load(run.folder.path / "milestone.json") or {}
-    return receipt.get("status") == "closed" and run.repo.resolve(run.ref) is None and is_landed(run)
+    return receipt.get("status") == "closed" and is_landed(run) and run.repo.resolve(run.ref) is None
 
 
 def close(run: Run) -> None:

@@ -559,3 +559,21 @@ def stop_attempt(attempt: Path, sig: int = signal.SIGTERM) -> bool:
         os.kill(pid, sig)
         return True
     return False
+
+
+def run_attached(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
+    """Run a program on this process's own terminal to its end; its exit code (negative: by that signal).
+
+    Raises ProcessError when it cannot be started. It stays in this process's group: a Ctrl-C reaches both.
+    """
+    _require_running()
+    try:
+        child = subprocess.Popen(argv, cwd=cwd, env=env)
+    except (OSError, ValueError) as fault:
+        _fail_to_start(argv, cwd, fault)
+    with _registered(child.send_signal):
+        try:
+            return child.wait()
+        except BaseException:
+            child.wait()  # whoever interrupts this process means the program too, which ends in its own order
+            raise

@@ -10,16 +10,16 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, TextIO
 
 from work_milestone import landing
 from work_milestone.plan import Item, list_plans
 from work_milestone.runs import Run
 from work_milestone.texts import one_line, span
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 MOST_ROWS = 200
 COLORS = {"merged": "green", "complete": "green", "running": "cyan", "ready": "cyan", "skipped": "yellow",
@@ -91,7 +91,9 @@ def _name(run: Run, path: Path) -> str:
 
 def console(stream: TextIO) -> Console:
     """Make the console that tables are printed on; what is piped has no terminal's width to heed."""
-    return Console(file=stream, highlight=False, width=None if stream.isatty() else 140)
+    from rich.console import Console  # 110 ms that a run with nothing to do has no use for
+
+    return Console(file=stream, highlight=False, markup=False, emoji=False, width=None if stream.isatty() else 140)
 
 
 def print_status(run: Run, console: Console) -> None:
@@ -101,21 +103,26 @@ def print_status(run: Run, console: Console) -> None:
         return
     lines = rows(run)
     console.print(_table(lines), soft_wrap=False)
-    console.print(Text(f"milestone {run.number}: {_tally(lines)}; {_standing(run)}"))
+    console.print(f"milestone {run.number}: {_tally(lines)}; {_standing(run)}")
     holder = run.lock.holder()
     if holder:
-        console.print(Text(f"a run is at work: process {holder}"))
+        console.print(f"a run is at work: process {holder}")
     for note in (*run.folder.notes.values(),):
-        console.print(Text(f"note: {note}"), style="yellow")
+        console.print(f"note: {note}", style="yellow")
 
 
 def print_plans(run: Run, console: Console) -> None:
     """Name the plans that exist."""
     found = list_plans(run.root)
     if not found:
-        console.print(Text(f"no plan here: {run.root / 'plan'}/milestone-N-dispatch.yaml is where they are looked for"))
+        console.print(f"no plan here: {run.root / 'plan'}/milestone-N-dispatch.yaml is where they are looked for")
     for plan in found:
-        console.print(Text(f"n={plan.number}  {one_line(plan.title)}  ({_name(run, plan.path)})"))
+        console.print(f"n={plan.number}  {one_line(plan.title)}  ({_name(run, plan.path)})")
+
+
+def closing_line(run: Run) -> str:
+    """Say in one line how all of it stands."""
+    return f"milestone {run.number}: {_tally(rows(run))}; {_standing(run)}"
 
 
 def print_summary(run: Run, console: Console) -> None:
@@ -125,12 +132,12 @@ def print_summary(run: Run, console: Console) -> None:
     if shown:
         console.print(_table(shown[:MOST_ROWS]))
     for row in [row for row in lines if not run.settled(row.item.issue)][:MOST_ROWS]:
-        console.print(Text(f"#{row.item.issue} {row.state}: {row.detail or 'not done'}"), soft_wrap=True)
+        console.print(f"#{row.item.issue} {row.state}: {row.detail or 'not done'}", soft_wrap=True)
         if row.log:
-            console.print(Text(f"    log:  {row.log}"), soft_wrap=True)
+            console.print(f"    log:  {row.log}", soft_wrap=True)
         if row.next:
-            console.print(Text(f"    next: {row.next}"), soft_wrap=True)
-    console.print(Text(f"milestone {run.number}: {_tally(lines)}; {_standing(run)}"), soft_wrap=True)
+            console.print(f"    next: {row.next}", soft_wrap=True)
+    console.print(f"milestone {run.number}: {_tally(lines)}; {_standing(run)}", soft_wrap=True)
 
 
 def _tally(lines: list[Row]) -> str:
@@ -155,6 +162,9 @@ def _standing(run: Run) -> str:
 
 
 def _table(lines: list[Row]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, width in (("item", 4), ("wave", 4), ("pri", 3), ("state", 8), ("time", 5), ("cost", 4)):
         table.add_column(name, no_wrap=True, min_width=width)

@@ -80,12 +80,17 @@ class Reporter:
         self.err = Console(sys.stderr, color=wants_color(sys.stderr))
         self.failures: list[tuple[str, str, bool]] = []
         self.works = False
+        self.told = 0
 
     def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
         """Begin: events are shown when steps are worked, and not just a verb."""
         self.works = any("branch" in tasks[name].task_dep or name in ("preflight", "branch") for name in selected)
         self.works = self.works or any(task.startswith(("item:", "milestone")) for task in selected)
-        self.run.journal.listeners.append(lambda event: print_event(self.out, event))
+        self.run.journal.listeners.append(self._tell)
+
+    def _tell(self, event: Event) -> None:
+        self.told += 1
+        print_event(self.out, event)
 
     def add_failure(self, task: Any, fail: Any) -> None:
         """Keep a failure for the end, or tell it now where the end does not name it."""
@@ -124,9 +129,12 @@ class Reporter:
         raise SystemExit(BROKEN if broken else UNSETTLED if self.failures else OK)
 
     def _summarize(self) -> None:
-        from work_milestone import report  # rich takes 60 ms that verbs have no use for
+        from work_milestone import report
 
         try:
+            if not self.told and not self.failures:
+                self.out.write(f"{report.closing_line(self.run)}; nothing to do\n")
+                return
             report.print_summary(self.run, report.console(self.out.stream))
         except MilestoneError as error:
             self.err.write(f"{error}\n")
