@@ -65,7 +65,7 @@ class Sandbox:
     def commit(self, message: str, files: Mapping[str, str | bytes | None], cwd: Path | None = None) -> str:
         """Write files and commit all that there is. Return the commit."""
         self.write(files, cwd)
-        self.git("add", "-A", "-f", cwd=cwd)
+        self.git("add", "-A", cwd=cwd)
         self.git("commit", "-q", "--allow-empty", "-F", "-", cwd=cwd, stdin=message.encode())
         return self.git("rev-parse", "HEAD", cwd=cwd)
 

@@ -79,33 +79,40 @@ class Claude:
             return Outcome(Session.FAILED, stdout, f"exit {code} without a result: {words}")
         text, cost = str(result.get("result") or ""), result.get("total_cost_usd")
         cost = float(cost) if isinstance(cost, int | float) else None
-        status, detail = _classify(code, result, text)
+        status, detail = _classify(code, result, text, stderr)
         return Outcome(status, text, detail, cost)
 
 
-def _classify(code: int, result: dict[str, Any], text: str) -> tuple[Session, str]:
+def _classify(code: int, result: dict[str, Any], text: str, stderr: str) -> tuple[Session, str]:
     subtype = str(result.get("subtype"))
     if subtype == "error_max_budget_usd":
         return Session.BUDGET, "its budget is spent; raise budget_usd"
     if subtype == "error_max_turns":
         return Session.FAILED, "it reached its limit of turns"
-    if result.get("is_error") or code != 0 or subtype != "success":
+    if result.get("is_error"):
         return _classify_error(result, last_line(text) or f"exit {code}, {subtype}")
     denials = result.get("permission_denials") or []
     if denials:
         tools = sorted({str(denial.get("tool_name", "?")) for denial in denials if isinstance(denial, dict)})
         return Session.FAILED, f"denied: {', '.join(tools)}; name them in allowed_tools, or change permission_mode"
+    if code != 0 or subtype != "success":
+        return Session.FAILED, last_line(stderr) or f"exit {code}, {subtype}"
     return Session.COMPLETE, ""
 
 
 def _classify_error(result: dict[str, Any], words: str) -> tuple[Session, str]:
+    """Classify an error of the API, by status first; by words where there is none, or where it says too little."""
     status = result.get("api_error_status")
-    if status in (401, 403):
+    if status in (401, 403) or (status is None and "/login" in words):
         return Session.AUTH, f"{words}; log in again (claude /login) or renew the key"
-    if status == 429 and re.search(r"usage limit|quota|credit|resets? ", words, re.IGNORECASE):
+    if status == 400 and "credit balance" in words.lower():
+        return Session.AUTH, f"{words}; buy credit, or use another key"
+    if status == 429 and re.search(r"usage limit|quota|limit (will )?reset", words, re.IGNORECASE):
         return Session.QUOTA, words
-    if status == 429 or (isinstance(status, int) and status >= 500) or result.get("api_error") == "connection_failed":
+    if status in (408, 429) or (isinstance(status, int) and status >= 500):
         return Session.TRANSIENT, words
+    if status is None and (result.get("api_error") or result.get("terminal_reason") == "api_error"):
+        return Session.TRANSIENT, words  # refused, reset, or cut off in the middle
     return Session.FAILED, words
 
 

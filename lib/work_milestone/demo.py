@@ -16,13 +16,14 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
 
 from work_milestone import process
 from work_milestone.errors import MilestoneError
-from work_milestone.reporter import wants_color
+from work_milestone.texts import wants_color
 
 NUMBER = 7
 SHOWN = 13  # the item whose steps and notes are shown: its wave is the last with a wave after it
@@ -39,6 +40,7 @@ _CONFIG = {
     "core.excludesFile": os.devnull,
     "core.fsmonitor": "false",
     "core.hooksPath": os.devnull,
+    "merge.verifySignatures": "false",
     "log.showSignature": "false",
 }
 _BEFORE = """\
@@ -48,7 +50,7 @@ It happens in {folder}, which is kept.
 
 $ doit milestone n=7
 """
-_AFTER = "\nEach step left a receipt there: the same line a second time finds nothing to do. To look around:\n\n"
+_AFTER = "\nEach step left a receipt there: the same line a second time finds nothing to do. To look around:\n"
 _TO_TRY = (
     ("cd {folder}", ""),
     ("{doit} list n=7", "every step of the milestone"),
@@ -65,12 +67,11 @@ def work() -> None:
         folder = Path(tempfile.mkdtemp(prefix="work-milestone-demo-")).resolve()
     except OSError as fault:
         raise MilestoneError(f"no folder for the demo: {fault}; name one that can be written: TMPDIR=...") from fault
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as a run does: once nobody reads, it goes on in silence
     _say(_BEFORE.format(folder=folder))
     try:
         _make(folder)
-        code = process.run_attached(_doit("milestone"), cwd=folder, env=_environment())
-        if code:
-            raise MilestoneError(f"doit milestone n={NUMBER} ended with exit code {code}")
+        _work_milestone(folder)
         _show(folder)
     except (MilestoneError, OSError) as fault:
         where = shlex.quote(str(folder))
@@ -115,6 +116,27 @@ def _doit(command: str) -> list[str]:
     return [sys.executable, "-m", "doit", command, f"n={NUMBER}"]
 
 
+def _work_milestone(folder: Path) -> None:
+    """Run doit on the milestone. A Ctrl-C or TERM is first for it, which ends in its own order, and then for us."""
+    heard: list[int] = []
+
+    def pass_on(number: int, _frame: object) -> None:
+        heard.append(number)
+        process.stop_all(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = process.run_attached(_doit("milestone"), cwd=folder, env=_environment())
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if heard:
+        _say(f"\nstopped; to go on: cd {shlex.quote(str(folder))} && {_command()} milestone n={NUMBER}\n")
+        os.kill(os.getpid(), heard[0])
+    if code:
+        raise MilestoneError(f"doit milestone n={NUMBER} ended with exit code {code}")
+
+
 # -- after
 
 
@@ -122,10 +144,10 @@ def _show(folder: Path) -> None:
     """Show the graph, the relay and the history in excerpts, and how to see more."""
     env = {**_environment(), "PYTHONIOENCODING": "utf-8"}
     listed = process.run(_doit("list"), cwd=folder, env=env).stdout.decode(errors="replace").splitlines()
-    steps = [line for line in listed if f":{SHOWN} " in line]
+    steps = [line.split()[1] for line in listed if f":{SHOWN} " in line]
     done = sum(line.startswith("U ") for line in listed)
-    _title(f"doit list n={NUMBER}", f"U: up to date, as all {done} steps are now; these are the six of #{SHOWN}")
-    _say("\n".join(steps) + "\n")
+    _title(f"doit list n={NUMBER}", f"its {done} steps, all up to date (U) now; those of #{SHOWN}, one after another:")
+    _say(f"U {' -> '.join(steps)}\n")
     _title("cat .milestone/7/waves/2/relay.md", f"what wave 3 was told of #{SHOWN}")
     _say(_relay(folder))
     _title("git log --graph --oneline", "one squash commit an item, one merge")

@@ -53,7 +53,7 @@ def _row(run: Run, item: Item) -> Row:
     if facts.merged:
         detail = str(merge.get("commit", ""))[:10]
     elif result and not facts.mergeable:
-        log = _name(run, Path(str(result.get("log", ""))) / "stderr") if result.get("log") else ""
+        log = _name(run, Path(str(result["log"]))) if result.get("log") else ""
     elif facts.mergeable:
         log = _name(run, Path(str(merge["log"]))) if merge.get("log") else ""
     if not facts.settled and run.attempt_state(item.issue) == "alive":
@@ -77,7 +77,7 @@ def _next(run: Run, item: Item, state: str) -> str:
         return f"{retry} (a new session), {again} (merge it again), or {skip}"
     if state == "waiting":
         return f"goes on by itself when what it waits for is merged, or {skip}"
-    if state in ("pending", "ready"):
+    if state in ("pending", "ready", "stopped"):
         return again
     return f"{log}, then {again}, or {skip}"
 
@@ -89,11 +89,18 @@ def _name(run: Run, path: Path) -> str:
 # -- texts
 
 
-def console(stream: TextIO) -> Console:
+def console(stream: TextIO, *, color: bool) -> Console:
     """Make the console that tables are printed on; what is piped has no terminal's width to heed."""
     from rich.console import Console  # 110 ms that a run with nothing to do has no use for
 
-    return Console(file=stream, highlight=False, markup=False, emoji=False, width=None if stream.isatty() else 140)
+    return Console(
+        file=stream,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        color_system="auto" if color else None,
+        width=None if stream.isatty() else 140,
+    )
 
 
 def print_status(run: Run, console: Console) -> None:
@@ -102,7 +109,7 @@ def print_status(run: Run, console: Console) -> None:
         print_plans(run, console)
         return
     lines = rows(run)
-    console.print(_table(lines), soft_wrap=False)
+    console.print(_table(lines, console.width))
     console.print(f"milestone {run.number}: {_tally(lines)}; {_standing(run)}")
     holder = run.lock.holder()
     if holder:
@@ -130,7 +137,7 @@ def print_summary(run: Run, console: Console) -> None:
     lines = rows(run)
     shown = lines if len(lines) <= MOST_ROWS else [row for row in lines if not run.settled(row.item.issue)]
     if shown:
-        console.print(_table(shown[:MOST_ROWS]))
+        console.print(_table(shown[:MOST_ROWS], console.width))
     for row in [row for row in lines if not run.settled(row.item.issue)][:MOST_ROWS]:
         console.print(f"#{row.item.issue} {row.state}: {row.detail or 'not done'}", soft_wrap=True)
         if row.log:
@@ -161,20 +168,25 @@ def _standing(run: Run) -> str:
     return f"{run.main} is untouched, merged work is on {run.branch}{missing}"
 
 
-def _table(lines: list[Row]) -> Table:
+def _table(lines: list[Row], width: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, width in (("item", 4), ("wave", 4), ("pri", 3), ("state", 8), ("time", 5), ("cost", 4)):
-        table.add_column(name, no_wrap=True, min_width=width)
-    table.add_column("title", overflow="ellipsis", no_wrap=True)
-    table.add_column("", overflow="ellipsis", no_wrap=True)
+    for name in ("item", "wave", "pri", "state", "time", "cost", "title", ""):
+        table.add_column(name, no_wrap=True)
+    # Rich would shrink every column alike; the narrow ones are what a table is read for.
+    title_width = max(12, min(60, (width - 45) * 2 // 3))
     for row in lines:
         where = f"{row.detail}{f', worktree {row.place}' if row.place else ''}"
+        title = _cut(one_line(row.item.title), title_width)
         table.add_row(
             f"#{row.item.issue}", str(row.item.wave), row.item.priority, Text(row.state, COLORS.get(row.state, "red")),
-            span(row.elapsed), f"${row.cost:.2f}" if row.cost is not None else "", Text(one_line(row.item.title)),
-            Text(where, "dim"),
+            span(row.elapsed), f"${row.cost:.2f}" if row.cost is not None else "", Text(title),
+            Text(_cut(one_line(where), max(10, width - 45 - title_width)), "dim"),
         )  # fmt: skip
     return table
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

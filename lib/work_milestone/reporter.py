@@ -10,18 +10,18 @@ Rules:
 
 from __future__ import annotations
 
-import io
+import contextlib
 import os
 import signal
 import sys
 import time
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 from work_milestone import process, sessions
 from work_milestone.errors import MilestoneError
 from work_milestone.journal import Event
 from work_milestone.runs import Run
-from work_milestone.texts import span
+from work_milestone.texts import span, wants_color
 
 OK, UNSETTLED, BROKEN = 0, 1, 2
 QUIET = frozenset({"preflight"})
@@ -33,31 +33,31 @@ COLORS = {"complete": "32", "merged": "32", "passed": "32", "landed": "32", "clo
 class Console:
     """Writes to a stream that may be closed any time; colours only on a terminal and without NO_COLOR."""
 
-    def __init__(self, stream: TextIO, *, color: bool) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self.stream = stream
-        self.color = color
+        self.color = wants_color(stream)
 
     def write(self, text: str) -> None:
         """Write text, if anybody still reads."""
+        if self.stream is None:
+            return
+        encoding = self.stream.encoding or "utf-8"
         try:
-            self.stream.write(text)
+            self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
             self.stream.flush()
         except (BrokenPipeError, ValueError):
-            self.stream = cast("TextIO", _Nowhere())
-        except UnicodeEncodeError:
-            self.stream.write(text.encode("ascii", "backslashreplace").decode())
+            self.close()
+
+    def close(self) -> None:
+        """Write no more: what is still in the buffer would fail again when Python ends."""
+        if self.stream is not None:
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+        self.stream = None
 
     def paint(self, text: str, color: str | None) -> str:
         """Colour a text, where colours are wanted."""
         return f"\x1b[{color}m{text}\x1b[0m" if self.color and color else text
-
-
-class _Nowhere(io.TextIOBase):
-    """A stream that nobody reads."""
-
-    def write(self, text: str, /) -> int:
-        """Drop a text."""
-        return len(text)
 
 
 def print_event(console: Console, event: Event) -> None:
@@ -75,9 +75,9 @@ class Reporter:
 
     run: Run
 
-    def __init__(self, outstream: TextIO, _options: dict[str, Any]) -> None:
-        self.out = Console(outstream, color=wants_color(outstream))
-        self.err = Console(sys.stderr, color=wants_color(sys.stderr))
+    def __init__(self, outstream: TextIO | None, _options: dict[str, Any]) -> None:
+        self.out = Console(outstream)
+        self.err = Console(sys.stderr)
         self.failures: list[tuple[str, str, bool]] = []
         self.works = False
         self.told = 0
@@ -135,11 +135,12 @@ class Reporter:
             if not self.told and not self.failures:
                 self.out.write(f"{report.closing_line(self.run)}; nothing to do\n")
                 return
-            report.print_summary(self.run, report.console(self.out.stream))
+            if self.out.stream is not None:
+                report.print_summary(self.run, report.console(self.out.stream, color=self.out.color))
         except MilestoneError as error:
             self.err.write(f"{error}\n")
         except BrokenPipeError:
-            self.out.stream = cast("TextIO", _Nowhere())
+            self.out.close()
 
     def runtime_error(self, msg: str) -> None:
         """Tell an error of the graph itself."""
@@ -154,11 +155,6 @@ class Reporter:
         """Nothing: the journal tells."""
 
     execute_task = add_success = skip_uptodate = skip_ignore = teardown_task = get_status
-
-
-def wants_color(stream: TextIO) -> bool:
-    """Tell whether a stream is a terminal whose user has not asked for NO_COLOR."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def make(run: Run) -> type[Reporter]:

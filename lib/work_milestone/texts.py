@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from typing import TextIO
+
 
 def one_line(text: str) -> str:
     """Fold a text, whatever it holds, into one printable line."""
@@ -30,3 +33,10 @@ def span(seconds: float | None) -> str:
         return f"{whole}s"
     minutes, rest = divmod(whole, 60)
     return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
+
+
+def wants_color(stream: TextIO | None) -> bool:
+    """Tell whether a stream is a terminal whose user has not asked for NO_COLOR."""
+    if stream is None:
+        return False
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

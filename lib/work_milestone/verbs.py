@@ -13,6 +13,7 @@ from work_milestone.errors import LockedError, MilestoneError
 from work_milestone.plan import Item
 from work_milestone.runs import Run
 from work_milestone.states import Merge
+from work_milestone.texts import wants_color
 
 
 def require_item(run: Run, issue: int, verb: str) -> Item:
@@ -35,7 +36,7 @@ def print_status(run: Run) -> None:
     """Print where each item stands."""
     from work_milestone import report  # rich takes 60 ms that the other verbs have no use for
 
-    report.print_status(run, report.console(sys.stdout))
+    report.print_status(run, report.console(sys.stdout, color=wants_color(sys.stdout)))
 
 
 def skip(run: Run, issue: int) -> None:
@@ -84,19 +85,21 @@ def _require_changeable(run: Run, issue: int, verb: str) -> Item:
 
 
 def log(run: Run, issue: int) -> None:
-    """Print the output of an item's latest attempt: its words to stdout, where it lies to stderr."""
+    """Print the output of an item's latest attempt to stdout, how it ended to stderr."""
     require_item(run, issue, "log")
     number = run.folder.attempts(issue)
     if number == 0:
         raise MilestoneError(f"#{issue} has not been worked yet; next: doit milestone n={run.number}")
     attempt = run.folder.attempt(issue, number)
-    for name in ("stdout", "stderr"):
-        path = attempt / name
-        if path.exists() and path.stat().st_size:
-            print(f"==> {path} <==", file=sys.stderr, flush=True)  # noqa: T201 - the verb's purpose
-            with path.open("rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
-            sys.stdout.flush()
+    outputs = [path for name in ("stdout", "stderr") if (path := attempt / name).exists() and path.stat().st_size]
+    for path in outputs:
+        if len(outputs) > 1:
+            print(f"==> {path} <==", flush=True)  # noqa: T201 - the verb's purpose
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.flush()
+    if not outputs:
+        say(f"{attempt}: no output yet")
     merge = run.merge(issue) or {}
     if merge.get("log"):
         say(f"gate's log: {merge['log']}")

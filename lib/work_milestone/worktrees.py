@@ -222,10 +222,10 @@ def pin(repo: git.Repo, path: Path, env: Mapping[str, str], ref: str, date: floa
 def _is_unfinished(path: Path) -> bool:
     """Tell whether a worktree is in the middle of something, or is none."""
     try:
-        words = (path / ".git").read_text().split()
-    except (OSError, UnicodeDecodeError):
+        mark, _, name = git.decode((path / ".git").read_bytes()).rstrip("\n").partition(": ")
+    except OSError:
         return True
-    if len(words) != 2 or words[0] != "gitdir:":
+    if mark != "gitdir":
         return True
-    folder = Path(words[1])
+    folder = Path(name)
     return not folder.is_dir() or any((folder / name).exists() for name in _UNFINISHED)

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # `tests.e2e.harness`, also where pytest was started by its name
 
-from tests.e2e.harness import Sandbox  # noqa: E402
+from tests.e2e.harness import Sandbox
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -218,7 +219,8 @@ class Sandbox:
     def require_clean(self) -> None:
         """Nothing of a run is left, but its folder, which git does not see."""
         assert self.git("status", "--porcelain", "--untracked-files=all") == ""
-        assert [ref for ref in self.refs() if not ref.startswith("refs/remotes/")] == ["refs/heads/main"]
+        kept = ("refs/remotes/", "refs/milestone/3/attempt/")  # what a failed session made is kept for good
+        assert [ref for ref in self.refs() if not ref.startswith(kept)] == ["refs/heads/main"], self.refs()
         assert len(self.git("worktree", "list", "--porcelain").split("\n\n")) == 1
         assert not list(self.root.rglob("kage-bunshin.lock"))
         assert self.git("fsck", "--connectivity-only") is not None
@@ -246,17 +248,30 @@ def _environment(one: psutil.Process) -> Mapping[str, str]:
         return {}
 
 
-def await_line(path: Path, run: subprocess.Popen[bytes] | None = None) -> str:
+def await_line(path: Path) -> str:
     """Wait for the first line that is written to a FIFO, which blocks until somebody has it open."""
+    with _watchdog(f"nobody wrote to {path}"), path.open() as fifo:
+        return fifo.readline().strip()
+
+
+def await_text(path: Path, text: str) -> None:
+    """Wait until a file holds a text: an event, asked for again and again because files do not tell."""
+    with _watchdog(f"{path} never had {text!r}"):
+        while not path.exists() or text not in path.read_text(errors="replace"):
+            os.sched_yield()
+
+
+@contextmanager
+def _watchdog(words: str) -> Iterator[None]:
+    """Fail, and do not hang, when what is waited for never comes."""
 
     def bark(*_: object) -> None:
-        raise TimeoutError(f"nobody wrote to {path}")
+        raise TimeoutError(words)
 
     before = signal.signal(signal.SIGALRM, bark)
     signal.alarm(LIMIT)
     try:
-        with path.open() as fifo:
-            return fifo.readline().strip()
+        yield
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,175 @@
+"""What is sent to a run, or to a supervisor, and what else may go on beside a run."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.harness import Sandbox, await_line, await_text, item, plan
+
+JOURNAL = ".milestone/3/journal.jsonl"
+FOREVER = "tail -f /dev/null"
+
+
+def make(box: Sandbox) -> Sandbox:
+    for fifo in ("begun", "go"):
+        box.run("mkfifo", str(box.outside / fifo))
+    return box.make(plan([[item(11), item(12)], [item(13, 11)]]))
+
+
+def make_row(box: Sandbox) -> Sandbox:
+    """One item after the other, so that nothing else is under way while 11 is."""
+    return box.make(plan([[item(12)], [item(11)], [item(13, 11)]]))
+
+
+def block(box: Sandbox, issue: int) -> None:
+    """Let an agent tell that it is at work, and finish when it is told to."""
+    box.behave(issue, 'echo begun > "$OUT/begun"; read word < "$OUT/go"; work && report COMPLETE')
+
+
+def release(box: Sandbox) -> None:
+    (box.outside / "go").write_text("go\n")
+
+
+def require_done(box: Sandbox, **starts: int) -> None:
+    box.require_landed(11, 12, 13)
+    box.await_idle()
+    box.require_clean()
+    assert box.starts() == {11: 1, 12: 1, 13: 1} | {int(name[1:]): count for name, count in starts.items()}
+    assert box.lines("overlaps") == []
+
+
+@pytest.mark.parametrize(("signal", "code"), [("INT", 130), ("TERM", 143)])
+def test_a_polite_stop_ends_the_sessions_and_says_so(box: Sandbox, signal: str, code: int) -> None:
+    make_row(box).behave(11, f'echo half > half.txt; kill -{signal} "$(cat "$OUT/doit.pid")"; {FOREVER}')
+    stopped = box.milestone(rc=code)
+    box.await_idle()
+    assert box.receipt("items/11/result.json")["status"] == "stopped"
+    assert "#11 stopped" in stopped.text
+    assert "half.txt" in box.files("refs/milestone/3/attempt/11/1")
+    assert box.git("status", "--porcelain") == ""
+    box.mend(11)
+    box.milestone()
+    require_done(box, i11=2)
+
+
+@pytest.mark.parametrize("signal", ["INT", "TERM"])
+def test_a_second_stop_kills_what_does_not_heed_the_first(box: Sandbox, signal: str) -> None:
+    stop = f'kill -{signal} "$(cat "$OUT/doit.pid")"'
+    make_row(box).behave(
+        11, f'trap "{stop.replace(chr(34), chr(92) + chr(34))}" TERM; {stop}; while :; do {FOREVER}; done'
+    )
+    assert box.milestone(rc=None).rc in (130, 143)
+    box.await_idle()
+    box.mend(11)
+    box.milestone()
+    require_done(box, i11=2)
+
+
+@pytest.mark.parametrize(("signal", "code"), [("HUP", 129), ("KILL", -9)])
+def test_a_closed_terminal_leaves_sessions_at_work_to_be_adopted(box: Sandbox, signal: str, code: int) -> None:
+    block(make(box), 11)
+    run = box.start()
+    assert await_line(box.outside / "begun") == "begun"
+    box.run("/bin/sh", "-c", f"kill -{signal} {run.pid}")
+    assert run.wait() == code
+    assert "running" in box.doit("status", "n=3", rc=0).out
+    run = box.start()
+    await_text(box.root / JOURNAL, '"adopted"')
+    release(box)
+    assert run.wait() == 0
+    require_done(box)
+
+
+def test_an_adopted_session_is_ended_by_a_stop_too(box: Sandbox) -> None:
+    make(box).behave(11, f'kill -9 "$(cat "$OUT/doit.pid")"; {FOREVER}')
+    box.milestone(rc=-9)
+    run = box.start()
+    await_text(box.root / JOURNAL, '"adopted"')
+    run.terminate()
+    assert run.wait() == 143
+    box.await_idle()
+    assert box.receipt("items/11/result.json")["status"] == "stopped"
+    box.mend(11)
+    box.milestone()
+    require_done(box, i11=2)
+
+
+def test_a_session_stopped_while_no_run_was_there_is_begun_anew(box: Sandbox) -> None:
+    """As a machine that shuts down does: TERM to everybody, the run first."""
+    make_row(box).behave(11, f'kill -9 "$(cat "$OUT/doit.pid")"; kill -TERM $PPID; {FOREVER}')
+    box.milestone(rc=-9)
+    box.await_idle()
+    assert box.receipt("items/11/attempts/1/exit.json")["reason"] == "stopped"
+    box.mend(11)
+    box.milestone()
+    require_done(box, i11=2)
+
+
+def test_two_runs_at_once(box: Sandbox) -> None:
+    block(make(box), 11)
+    run = box.start()
+    assert await_line(box.outside / "begun") == "begun"
+    second = box.milestone(rc=1)
+    assert f"process {run.pid}" in second.err
+    for verb in ("skip:12", "retry:12", "skip:11"):
+        assert str(run.pid) in box.doit(verb, "n=3", rc=1).err
+    assert str(run.pid) in box.doit("status", "n=3", rc=0).out
+    assert box.states()["milestone"] == "R"
+    assert str(run.pid) in box.doit("item:12", "n=3", rc=1).text
+    release(box)
+    assert run.wait() == 0
+    require_done(box)
+
+
+def test_two_milestones_beside_each_other(box: Sandbox) -> None:
+    block(make(box), 11)
+    box.write("plan/milestone-4-dispatch.yaml", plan([[item(21), item(22)]], number=4))
+    box.git("add", "-A")
+    box.git("commit", "-qm", "chore: another plan")
+    run = box.start()
+    assert await_line(box.outside / "begun") == "begun"
+    box.doit("milestone", "n=4", rc=0)
+    assert {"item-21.txt", "item-22.txt"} <= box.files()
+    release(box)
+    assert run.wait() == 0
+    assert {f"item-{issue}.txt" for issue in (11, 12, 13, 21, 22)} <= box.files()
+    assert box.starts() == dict.fromkeys((11, 12, 13, 21, 22), 1)
+    box.require_clean()
+
+
+def test_a_killed_supervisor_costs_its_own_item_alone_another_attempt(box: Sandbox) -> None:
+    script = f'[ "$MILESTONE_ATTEMPT" = 1 ] && {{ {FOREVER} & kill -9 $PPID; {FOREVER}; }}; work && report COMPLETE'
+    make(box).behave(11, script)
+    box.milestone()
+    require_done(box, i11=2)
+
+
+def test_run_and_supervisor_killed(box: Sandbox) -> None:
+    make(box).behave(11, f'{FOREVER} & work; kill -9 "$(cat "$OUT/doit.pid")"; kill -9 $PPID; {FOREVER}')
+    box.milestone(rc=-9)
+    box.mend(11)
+    box.milestone()
+    require_done(box, i11=2)
+
+
+def test_everything_killed_at_once_keeps_what_the_agent_committed(box: Sandbox) -> None:
+    make(box).behave(11, f'work; git rev-parse HEAD > "$OUT/made"; kill -9 "$(cat "$OUT/doit.pid")" $PPID; {FOREVER}')
+    box.milestone(rc=-9)
+    box.mend(11)
+    box.milestone()
+    assert box.rev("refs/milestone/3/attempt/11/1") == box.lines("made")[0]
+    box.require_landed(11, 12, 13)
+
+
+def test_an_agent_that_starts_the_tool_is_refused(box: Sandbox) -> None:
+    make(box).behave(
+        11, '"$PYTHON" -m doit milestone n=3 > "$OUT/inner" 2>&1; echo $? > "$OUT/code"; work && report DONE'
+    )
+    import sys
+
+    box.env["PYTHON"] = sys.executable
+    box.milestone()
+    assert box.lines("code") == ["1"]
+    assert "kage-bunshin.lock" in "\n".join(box.lines("inner"))
+    assert "Traceback" not in "\n".join(box.lines("inner"))
+    require_done(box)

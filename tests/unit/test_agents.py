@@ -1,0 +1,219 @@
+"""The agents' command lines, and every exit that was measured."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from work_milestone.agents import REGISTRY, Outcome, program
+from work_milestone.settings import KNOWN_AGENTS, SessionSettings
+from work_milestone.states import RETRIED, Session
+
+CLAUDE, COMMAND = REGISTRY["claude"], REGISTRY["command"]
+PROTOCOL_LINE = "claude -p --model sonnet --permission-mode auto --output-format json".split()
+
+
+def settings(**own: Any) -> SessionSettings:
+    base: dict[str, Any] = {"agent": "claude", "command": None, "model": "sonnet", "effort": None,
+                            "permission_mode": "auto", "allowed_tools": (), "budget_usd": None, "timeout": 7200.0}  # fmt: skip
+    return SessionSettings(**base | own)
+
+
+def result(**own: Any) -> str:
+    """The line that claude prints at its end."""
+    line = {"type": "result", "subtype": "success", "is_error": False, "result": "STATUS: COMPLETE",
+            "session_id": "0b2c", "num_turns": 3, "total_cost_usd": 0.0421, "duration_ms": 760, "usage": {},
+            "permission_denials": []}  # fmt: skip
+    return json.dumps({key: value for key, value in (line | own).items() if value is not ...}) + "\n"
+
+
+# command lines
+
+
+def test_claude_default_line_is_the_protocols() -> None:
+    assert CLAUDE.argv(settings()) == PROTOCOL_LINE
+
+
+FLAGS: dict[str, tuple[Any, list[str]]] = {
+    "effort": ("high", ["--effort", "high"]),
+    "budget_usd": (2.5, ["--max-budget-usd", "2.5"]),
+    "allowed_tools": (("Bash(git add:*)", "Edit"), ["--allowedTools", "Bash(git add:*),Edit"]),
+}
+
+
+@pytest.mark.parametrize("chosen", [*itertools.product([False, True], repeat=len(FLAGS))])
+def test_claude_optional_flags(chosen: tuple[bool, ...]) -> None:
+    given_flags = [flag for flag, wanted in zip(FLAGS, chosen, strict=True) if wanted]
+    argv = CLAUDE.argv(settings(**{flag: FLAGS[flag][0] for flag in given_flags}))
+    assert argv == [*PROTOCOL_LINE, *(word for flag in given_flags for word in FLAGS[flag][1])]
+
+
+def test_claude_model_and_mode() -> None:
+    argv = CLAUDE.argv(settings(model="opus", permission_mode="acceptEdits"))
+    assert argv == "claude -p --model opus --permission-mode acceptEdits --output-format json".split()
+
+
+@pytest.mark.parametrize(("dollars", "word"), [(1.0, "1"), (0.05, "0.05"), (100.0, "100"), (12.345, "12.345")])
+def test_claude_budget_is_written_as_people_do(dollars: float, word: str) -> None:
+    assert CLAUDE.argv(settings(budget_usd=dollars))[-2:] == ["--max-budget-usd", word]
+
+
+@pytest.mark.parametrize("line", ["true", "echo 'a b' | cat", "# only a comment", "a\nb"])
+def test_command_line_is_one_argument_of_a_shell(line: str) -> None:
+    assert COMMAND.argv(settings(agent="command", command=line)) == ["/bin/sh", "-c", line]
+
+
+def test_command_that_is_missing_fails() -> None:
+    assert COMMAND.argv(settings(agent="command")) == ["/bin/sh", "-c", "exit 127"]
+
+
+def test_command_lines_are_made_of_settings_alone() -> None:
+    """No argument is a prompt: each is a flag, or comes from the settings."""
+    chosen = settings(effort="high", budget_usd=1.0, allowed_tools=("Edit",))
+    known = {*PROTOCOL_LINE, "--effort", "high", "--max-budget-usd", "1", "--allowedTools", "Edit"}
+    assert set(CLAUDE.argv(chosen)) == known
+
+
+def test_programs() -> None:
+    assert program(settings()) == "claude"
+    assert program(settings(agent="command", command="make")) is None
+    assert set(REGISTRY) == set(KNOWN_AGENTS)
+
+
+# claude's exits, as measured
+
+
+def error(status: int | None, words: str = "API Error", **own: Any) -> str:
+    return result(is_error=True, api_error_status=status, result=words, **own)
+
+
+EXITS = [
+    ("success", 0, result(), "", Session.COMPLETE),
+    ("success without denials", 0, result(permission_denials=...), "", Session.COMPLETE),
+    ("denied", 0, result(permission_denials=[{"tool_name": "Bash"}]), "", Session.FAILED),
+    ("400", 1, error(400, "API Error: 400 bad request"), "", Session.FAILED),
+    ("401", 1, error(401, "Invalid API key"), "", Session.AUTH),
+    ("403", 1, error(403, "Forbidden"), "", Session.AUTH),
+    ("429", 1, error(429, "rate limited"), "", Session.TRANSIENT),
+    ("429 usage", 1, error(429, "You've hit your usage limit, resets 3pm"), "", Session.QUOTA),
+    ("429 credit", 1, error(429, "Your credit balance is too low"), "", Session.QUOTA),
+    ("500", 1, error(500), "", Session.TRANSIENT),
+    ("529", 1, error(529, "Overloaded"), "", Session.TRANSIENT),
+    ("refused", 1, error(None, "Connection error.", api_error="connection_failed"), "", Session.TRANSIENT),
+    ("turns", 1, result(subtype="error_max_turns", result=..., is_error=True), "", Session.FAILED),
+    ("budget", 1, result(subtype="error_max_budget_usd", result=..., is_error=True), "", Session.BUDGET),
+    ("bad flag", 1, "", "error: unknown option '--x'\n", Session.FAILED),
+    ("unknown session", 1, "", "No conversation found with session ID: 0\n", Session.FAILED),
+    ("TERM", 143, "", "", Session.FAILED),
+    ("INT, empty", 0, "", "", Session.FAILED),
+    ("INT", 0, result(subtype="error_during_execution", is_error=True, result=...), "", Session.FAILED),
+    ("KILL", -9, "", "", Session.FAILED),
+    ("no safety check", 1, result(is_error=True, result="auto mode is unavailable"), "", Session.FAILED),
+    ("success that exits 1", 1, result(), "", Session.FAILED),
+    ("unknown subtype", 0, result(subtype="novel"), "", Session.FAILED),
+    ("no subtype", 0, result(subtype=...), "", Session.FAILED),
+]
+
+
+@pytest.mark.parametrize(("code", "stdout", "stderr", "status"), [row[1:] for row in EXITS],
+                         ids=[row[0] for row in EXITS])  # fmt: skip
+def test_claude_exit(code: int, stdout: str, stderr: str, status: Session) -> None:
+    outcome = CLAUDE.judge(code, stdout, stderr)
+    assert outcome.status is status
+    assert bool(outcome.detail) == (status is not Session.COMPLETE), "what failed says why"
+    assert "\n" not in outcome.detail
+    assert (outcome.cost == 0.0421) == bool(stdout)
+
+
+def test_only_what_passes_is_tried_again() -> None:
+    retried = {name for name, code, stdout, stderr, _ in EXITS if CLAUDE.judge(code, stdout, stderr).status in RETRIED}
+    assert retried == {"429", "500", "529", "refused"}
+
+
+def test_details_name_what_to_do() -> None:
+    denials = [{"tool_name": "Write"}, {"tool_name": "Bash"}, {"tool_name": "Bash"}, "odd"]
+    denied = CLAUDE.judge(0, result(permission_denials=denials), "").detail
+    assert denied.startswith("denied: Bash, Write;")
+    assert "allowed_tools" in denied
+    assert "/login" in CLAUDE.judge(1, error(401, "Invalid API key"), "").detail
+    assert "unknown option '--x'" in CLAUDE.judge(1, "", "error: unknown option '--x'\n").detail
+
+
+# output that is not as it should be
+
+
+def test_last_result_counts_and_what_hooks_print_does_not() -> None:
+    both = result(result="first") + "{not json\n" + result(result="second", total_cost_usd=2) + "bye\n{}x\n"
+    assert CLAUDE.judge(0, both, "") == Outcome(Session.COMPLETE, "second", "", 2.0)
+    hook = json.dumps({"type": "hook", "result": "no"})
+    assert CLAUDE.judge(0, result(result="mine") + hook + "\n", "").text == "mine"
+
+
+def test_huge_result() -> None:
+    text = "x" * 5_000_000 + "\nSTATUS: DONE"
+    assert CLAUDE.judge(0, result(result=text), "").text == text
+    assert len(CLAUDE.judge(1, error(400, text * 2), "").detail) <= 300
+
+
+@pytest.mark.parametrize("stdout", [
+    "", "\n\n", "garbage", "{", "{}{}", "[]", "null", "\0\0\0", "{\0}", "[" * 100_000, '{"a":' * 50_000, "\udcff", "{" * 9,
+    '{"type": "result"', '"result"', "1e999", "{'type': 'result'}",
+])  # fmt: skip
+@pytest.mark.parametrize("code", [0, 1, 143, -9])
+def test_garbage_is_never_success(stdout: str, code: int) -> None:
+    assert CLAUDE.judge(code, stdout, "").status is Session.FAILED
+
+
+def test_nul_bytes_around_a_result_do_no_harm() -> None:
+    assert CLAUDE.judge(0, "\0\n" + result(result="a\0b"), "\0").text == "a\0b"
+
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3))  # fmt: skip
+FIELDS = (
+    "type",
+    "subtype",
+    "is_error",
+    "result",
+    "total_cost_usd",
+    "permission_denials",
+    "api_error_status",
+    "api_error",
+)
+
+
+@given(st.integers(-64, 255), st.dictionaries(st.sampled_from(FIELDS), JSON), st.text(max_size=20))
+def test_any_json_is_judged(code: int, fields: dict[str, Any], stderr: str) -> None:
+    outcome = CLAUDE.judge(code, json.dumps({"type": "result"} | fields), stderr)
+    sound = code == 0 and fields.get("subtype") == "success" and not fields.get("is_error")
+    if not sound or fields.get("permission_denials"):
+        assert outcome.status is not Session.COMPLETE
+
+
+@given(st.integers(-64, 255), st.text(), st.text())
+def test_any_text_is_judged(code: int, stdout: str, stderr: str) -> None:
+    assert CLAUDE.judge(code, stdout, stderr).status is Session.FAILED
+    assert COMMAND.judge(code, stdout, stderr).text == stdout
+
+
+# shell lines
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [(0, Session.COMPLETE), (1, Session.FAILED), (2, Session.FAILED), (75, Session.TRANSIENT), (126, Session.FAILED),
+     (127, Session.FAILED), (143, Session.FAILED), (-9, Session.FAILED)],
+)  # fmt: skip
+def test_command_exit(code: int, status: Session) -> None:
+    outcome = COMMAND.judge(code, "STATUS: BLOCKED\n", "not found\n")
+    detail = "" if code == 0 else f"exit {code}: not found"
+    assert outcome == Outcome(status, "STATUS: BLOCKED\n", detail, None)
+
+
+def test_command_detail_falls_back_to_stdout() -> None:
+    assert COMMAND.judge(1, "a\nb\n", "").detail == "exit 1: b"
+    assert COMMAND.judge(1, "", "").detail == "exit 1: no output"

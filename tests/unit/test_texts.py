@@ -1,0 +1,59 @@
+"""Texts of others on one line, and durations."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from work_milestone.texts import last_line, one_line, span
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        ("plain", "plain"),
+        ("  two\n\nlines\t ", "two lines"),
+        ("\x1b[31mred\x1b[0m", "[31mred [0m"),
+        ("nul\0byte", "nul byte"),
+        ("a\u2028b\u202ec", "a b c"),
+        ("emoji 🦀 stays", "emoji 🦀 stays"),
+        ("not\udcffutf", "not utf"),
+    ],
+)
+def test_one_line(text: str, expected: str) -> None:
+    assert one_line(text) == expected
+
+
+@given(st.text(st.characters()))
+def test_one_line_is_one_printable_line_and_stays_so(text: str) -> None:
+    line = one_line(text)
+    assert line.isprintable()
+    assert line == line.strip()
+    assert "  " not in line
+    assert one_line(line) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("", ""), ("\n \n", ""), ("one", "one"), ("one\ntwo\n\n  \n", "two"), ("a\r\nb\r\n", "b"), ("x" * 999, "x" * 300)],
+)
+def test_last_line(text: str, expected: str) -> None:
+    assert last_line(text) == expected
+
+
+@given(st.text(), st.integers(1, 50))
+def test_last_line_is_bounded(text: str, width: int) -> None:
+    assert len(last_line(text, width)) <= width
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (None, ""), (0, "0.0s"), (0.44, "0.4s"), (9.94, "9.9s"), (10, "10s"), (12.4, "12s"), (59.4, "59s"),
+        (59.6, "1m00s"), (60, "1m00s"), (192, "3m12s"), (3599, "59m59s"), (3599.7, "1h00m"), (3600, "1h00m"),
+        (3840, "1h04m"), (90061, "25h01m"),
+    ],
+)  # fmt: skip
+def test_span(seconds: float | None, expected: str) -> None:
+    assert span(seconds) == expected
