@@ -170,8 +170,8 @@ def _advance(run: Run, candidate: Candidate) -> None:
     if place is None:
         run.repo.move(run.main_ref, candidate.commit, old)
         return
-    done = run.repo.call("merge", "--ff-only", "--quiet", "--no-autostash", "--no-verify-signatures", candidate.commit, cwd=place,
-                         accept=range(256))  # fmt: skip
+    only = ("--ff-only", "--quiet", "--no-autostash", "--no-verify-signatures")
+    done = run.repo.call("merge", *only, candidate.commit, cwd=place, accept=range(256))
     now = run.repo.resolve(run.main_ref)
     if now == candidate.commit:
         return

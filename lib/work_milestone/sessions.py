@@ -19,6 +19,7 @@ from work_milestone.runs import Run
 from work_milestone.settings import SessionSettings, session_settings
 from work_milestone.states import RETRIED, Session
 
+UNDECIDED = frozenset({Session.CRASHED, Session.STOPPED})
 PATIENCE = 15.0  # seconds; a supervisor is done within TERM, 2 s, KILL, and a sweep
 
 
@@ -68,8 +69,8 @@ def _work(run: Run, item: Item) -> None:
     retries, revived = run.settings.retries, False
     while True:
         status = _attempt(run, item)
-        if status is Session.CRASHED and not revived:
-            revived = True  # nobody decided its end: that spends no retry
+        if status in UNDECIDED and not revived and not process.stopping.is_set():
+            revived = True  # it ended with an earlier run, and for no reason of its own: that spends no retry
         elif status in RETRIED and retries:
             retries -= 1
         else:

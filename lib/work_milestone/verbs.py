@@ -34,6 +34,8 @@ def refuse(run: Run, verb: str) -> None:
 
 def print_status(run: Run) -> None:
     """Print where each item stands."""
+    if sys.stdout is None:
+        return
     from work_milestone import report  # rich takes 60 ms that the other verbs have no use for
 
     report.print_status(run, report.console(sys.stdout, color=wants_color(sys.stdout)))
