@@ -1,4 +1,4 @@
-"""The benchmarks: `python -m tests.bench [a] [b] [c] [d] [--quick] [--disk-only]`, from the top of the checkout.
+"""The benchmarks: `python -m tests.bench [a] [b] [c] [d] [--quick] [--rounds N]`, from the top of the checkout.
 
 (a) zero-length agents through the tool, against a shell loop that follows the protocol by hand
 (b) agents of one second in 8 slots, against the time that they alone take
@@ -7,7 +7,9 @@
 
 Without a letter all are measured. `--quick` takes fewer rounds and leaves out 10,000 items. The two sides of each
 pair take turns within one run; a row tells the medians in seconds, the median of the pairs' ratios with the least
-and the greatest, and the bound. The exit code is 1 when a median ratio is over its bound. Needs git and the package
+and the greatest, and the bound. Processor time stands beside it: what else the machine does slows a loop that does
+one thing after another more than a run of eight sessions, so that with other work on it the times flatter the tool,
+and the table says how busy it was. The exit code is 1 when a median ratio is over its bound. Needs git and the package
 with its `doit` beside the interpreter; everything happens in temporary folders.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 import sys
@@ -9,9 +10,10 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from work_milestone.receipts import RunFolder
+
 from tests.bench import scratch, tables
 from tests.bench.scratch import CHANGE, NUMBER, Ground
-from work_milestone.receipts import RunFolder
 
 ITEMS = 64
 Span = tuple[str, float, float]
@@ -33,10 +35,13 @@ def show(where: Path | None, items: int = ITEMS) -> None:
             began = time.perf_counter()
             ground.run(sys.executable, str(TRACED), str(out), "milestone", f"n={NUMBER}", cwd=root)
             ended = time.perf_counter()
-        spans: list[Span] = [(name, start, end) for name, start, end in json.loads(out.read_text())]
-        title = f"(d) {items} items, {scratch.SLOTS} slots, {ended - began:.2f} s with the stopwatch in it"
+        seen = json.loads(out.read_text())
+        spans: list[Span] = [(name, start, end) for name, start, end in seen["spans"]]
+        used = f"processor: {seen['self']:.2f} s its own, {seen['children']:.2f} s of what it started"
+        title = f"(d) {items} items, {scratch.SLOTS} slots, {ended - began:.2f} s with the stopwatch in it; {used}"
         tables.show(f"{title}: phases", ("", "ms"), _phases(spans, began, ended))
-        tables.show("steps and processes (those of threads overlap)", ("", "calls", "median ms", "sum ms"), _sums(spans))
+        head = ("", "calls", "median ms", "sum ms")
+        tables.show("steps and processes (those of threads overlap)", head, _sums(spans))
         tables.show("an item's way, by receipts", ("", "median ms", "worst ms"), _ways(root, items))
 
 
@@ -84,7 +89,7 @@ def _ways(root: Path, items: int) -> list[tuple[str, str, str]]:
         assert judged
         assert merged
         cuts = [session["started"], record["started"], record["ended"], judged["ended"], merged["ended"]]
-        rows.append([1000 * (end - start) for start, end in zip(cuts, cuts[1:], strict=False)])
+        rows.append([1000 * (end - start) for start, end in itertools.pairwise(cuts)])
         rows[-1].append(1000 * (cuts[-1] - cuts[0]))
     columns = zip(*rows, strict=True)
     return [(name, f"{statistics.median(found):.1f}", f"{max(found):.1f}")

@@ -7,16 +7,16 @@ makes sure that the tool agrees.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from tests.bench import scratch
-from tests.bench.scratch import BRANCH, CHANGE, DOIT, NUMBER, Ground
 from work_milestone import relay
 from work_milestone.receipts import RunFolder
 from work_milestone.runs import Run
+
+from tests.bench import scratch
+from tests.bench.scratch import BRANCH, CHANGE, DOIT, NUMBER, Ground
 
 VERBS = ("status", "demo", "skip", "retry", "log")
 WHEN = 1_700_000_000
@@ -83,13 +83,17 @@ def _receipts(root: Path, base: str, heads: Sequence[str], squashed: Sequence[st
     for issue, (head, commit) in enumerate(zip(heads, squashed, strict=True), 1):
         attempt, branch = folder.attempt(issue, 1), f"work/{NUMBER}/{issue}-change-number-{issue}"
         place = str(folder.path / "worktrees" / str(1 + issue % scratch.SLOTS))
-        session = {"attempt": 1, "mark": f"mark-{issue}", "agent": "command", "argv": ["/bin/sh", "-c", CHANGE],
-                   "model": "sonnet", "timeout": 7200.0, "branch": branch, "path": place, "base": base}  # fmt: skip
-        result = {"attempt": 1, "detail": "", "notes": "", "blocker": "", "cost": None, "started": WHEN + issue,
-                  "elapsed": 0.1, "log": str(attempt), "branch": branch, "base": base, "head": head,
-                  "files": [f"items/{issue % 100}/item-{issue}.txt"],
-                  "commits": [{"id": head, "subject": f"fix: item {issue}"}]}  # fmt: skip
-        where = {"branch": branch, "path": place, "base": base}
+        session: dict[str, Any] = {
+            "attempt": 1, "mark": f"mark-{issue}", "agent": "command", "argv": ["/bin/sh", "-c", CHANGE],
+            "model": "sonnet", "timeout": 7200.0, "branch": branch, "path": place, "base": base,
+        }  # fmt: skip
+        result: dict[str, Any] = {
+            "attempt": 1, "detail": "", "notes": "", "blocker": "", "cost": None, "started": WHEN + issue,
+            "elapsed": 0.1, "log": str(attempt), "branch": branch, "base": base, "head": head,
+            "files": [f"items/{issue % 100}/item-{issue}.txt"],
+            "commits": [{"id": head, "subject": f"fix: item {issue}"}],
+        }  # fmt: skip
+        where: dict[str, Any] = {"branch": branch, "path": place, "base": base}
         folder.write(folder.receipt(issue, "worktree"), "worktree", "ready", attempt=1, **where)
         folder.write(folder.receipt(issue, "lock"), "lock", "ready", mark=f"mark-{issue}", path=place)
         folder.write(attempt / "session.json", "spawn", "started", **session)
@@ -98,7 +102,7 @@ def _receipts(root: Path, base: str, heads: Sequence[str], squashed: Sequence[st
         for name in ("lock", "stdout", "stderr"):
             (attempt / name).touch()
         folder.write(folder.receipt(issue, "spawn"), "spawn", "complete", **result)
-        merged = {"reason": "", "commit": commit, "head": head, "onto": onto}
+        merged: dict[str, Any] = {"reason": "", "commit": commit, "head": head, "onto": onto}
         folder.write(folder.receipt(issue, "merge"), "merge", "merged", **merged)
         (folder.item(issue) / "prompt.md").write_text(f"Change number {issue}\n")
         onto = commit
@@ -123,12 +127,10 @@ def check(ground: Ground, root: Path, items: int) -> None:
     lines = ground.run(str(DOIT), "list", f"n={NUMBER}", cwd=root).decode().splitlines()
     stale = [line for line in lines if not line.startswith("U ") and line.split()[1] not in VERBS]
     steps = sum(line.startswith("U ") for line in lines)
-    waves = -(-items // 50)
-    if stale or steps < 6 * items + 2 * waves:
+    if stale or steps < 6 * items:
         raise SystemExit(f"{root}: {steps} steps are done, but not {len(stale)}, such as {stale[:3]}")
     journal = root / ".milestone" / str(NUMBER) / "journal.jsonl"
     before = journal.read_bytes()
-    done = subprocess.run([DOIT, "milestone", f"n={NUMBER}"], cwd=root, env=ground.env, capture_output=True, check=False)
-    if done.returncode or journal.read_bytes() != before:
-        sys.stderr.buffer.write(done.stdout + done.stderr)
-        raise SystemExit(f"{root}: the milestone was worked again (exit {done.returncode})")
+    ground.run(str(DOIT), "milestone", f"n={NUMBER}", cwd=root)
+    if journal.read_bytes() != before:
+        raise SystemExit(f"{root}: the milestone was worked again: {journal.read_text()[-500:]}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.bench import landed, rivals, scratch
-from tests.bench.scratch import CHANGE, DOIT, NUMBER, Ground
+from tests.bench.scratch import CHANGE, DOIT, NUMBER, Ground, Sample
 from tests.bench.tables import Pairs, take_turns
 
 WIDTH = 50
@@ -34,10 +34,10 @@ def look(where: Path | None, rounds: int, sizes: tuple[int, ...] = SIZES) -> lis
 
 
 def _pair(ground: Ground, title: str, ours: Path, empty: Path, words: tuple[str, ...], rounds: int) -> Pairs:
-    def tool() -> float:
+    def tool() -> Sample:
         return ground.time(str(DOIT), *words, f"n={NUMBER}", cwd=ours)
 
-    def other() -> float:
+    def other() -> Sample:
         return ground.time(str(DOIT), *words, cwd=empty)
 
     tool()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 NUMBER = 7
 BRANCH = f"milestone/{NUMBER}-x"
@@ -49,6 +51,18 @@ def environment(home: Path) -> dict[str, str]:
     return {**env, **who, **isolated, "HOME": str(home), "TMPDIR": str(home)}
 
 
+class Sample(NamedTuple):
+    """What a command took: seconds by the clock, and of the processor, its own and its descendants'."""
+
+    wall: float
+    cpu: float
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 class Ground:
     """A temporary folder with an environment, where commands run and are timed."""
 
@@ -66,11 +80,11 @@ class Ground:
             raise SystemExit(f"{' '.join(argv)[:200]} failed in {cwd} (exit {done.returncode}):\n{words}")
         return done.stdout
 
-    def time(self, *argv: str, cwd: Path, env: Mapping[str, str] | None = None) -> float:
-        """Run a command; the seconds that it took."""
-        began = time.perf_counter()
+    def time(self, *argv: str, cwd: Path, env: Mapping[str, str] | None = None) -> Sample:
+        """Run a command, and say what it took."""
+        began, used = time.perf_counter(), _children()
         self.run(*argv, cwd=cwd, env=env)
-        return time.perf_counter() - began
+        return Sample(time.perf_counter() - began, _children() - used)
 
     def repository(self, name: str, files: Mapping[str, str]) -> Path:
         """Make a repository with one commit of some files and of `FILES` others."""

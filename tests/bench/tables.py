@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tests.bench.scratch import Sample
+
 
 @dataclass(frozen=True)
 class Pairs:
-    """Times in seconds of two ways to do one thing that took turns; `bound` is the most that the ratio may be."""
+    """What two ways to do one thing took that took turns; `bound` is the most that the ratio of times may be."""
 
     title: str
-    ours: tuple[float, ...]
-    other: tuple[float, ...]
-    bound: float | None
+    ours: tuple[Sample, ...]
+    other: tuple[Sample, ...]
+    bound: float
 
     @property
     def ratios(self) -> list[float]:
         """Our time by the other's, round by round."""
-        return [ours / other for ours, other in zip(self.ours, self.other, strict=True)]
+        return [ours.wall / other.wall for ours, other in zip(self.ours, self.other, strict=True)]
 
     @property
     def verdict(self) -> str:
         """Whether the median ratio keeps to the bound."""
-        if self.bound is None:
-            return ""
         return "ok" if statistics.median(self.ratios) <= self.bound else "OVER"
 
     def cells(self) -> list[str]:
         """The pairs as cells of a table."""
         ratios = self.ratios
         spread = f"{statistics.median(ratios):.2f} [{min(ratios):.2f}..{max(ratios):.2f}]"
-        bound = "" if self.bound is None else f"{self.bound:g}"
-        ours, other = (f"{statistics.median(times):.3f}" for times in (self.ours, self.other))
-        return [self.title, ours, other, spread, bound, self.verdict]
+        sides = [statistics.median(taken.wall for taken in side) for side in (self.ours, self.other)]
+        cpu, other = (statistics.median(taken.cpu for taken in side) for side in (self.ours, self.other))
+        work = f"{cpu / other:.2f}" if other else ""
+        return [self.title, *(f"{side:.3f}" for side in sides), spread, f"{self.bound:g}", self.verdict,
+                f"{cpu:.3f}", work]  # fmt: skip
 
 
-HEAD = ("", "ours s", "other s", "ratio", "bound", "")
+HEAD = ("", "ours s", "other s", "ratio", "bound", "", "our cpu s", "cpu ratio")
 
 
-def take_turns(
-    title: str, ours: Callable[[], float], other: Callable[[], float], rounds: int, bound: float | None
-) -> Pairs:
-    """Measure two ways in turn: ours, other, ours, other, ...; what comes first alternates."""
-    found: list[tuple[float, float]] = []
+def take_turns(title: str, ours: Callable[[], Sample], other: Callable[[], Sample], rounds: int, bound: float) -> Pairs:
+    """Measure two ways in turn: ours, other, other, ours, ours, other, ..."""
+    found: list[tuple[Sample, Sample]] = []
     for number in range(rounds):
         if number % 2:
             second = other()
@@ -67,4 +68,5 @@ def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None
 
 def show_pairs(title: str, pairs: Sequence[Pairs]) -> None:
     """Print the table of some pairs."""
-    show(title, HEAD, [pair.cells() for pair in pairs])
+    load = f"{os.getloadavg()[0]:.1f} processes ready on {os.cpu_count()} processors in the last minute"
+    show(f"{title} ({load})", HEAD, [pair.cells() for pair in pairs])

@@ -1,12 +1,14 @@
 """Runs the tool with a stopwatch on its steps and its processes: `python traced.py OUT milestone n=7`.
 
-OUT gets, as JSON, a list of [name, begin, end] in the clock of `time.perf_counter`, which processes share on Linux.
+OUT gets, as JSON, `spans`, a list of [name, begin, end] in the clock of `time.perf_counter`, which processes share
+on Linux, and the processor's seconds, `self` and `children`.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 BEGAN = time.perf_counter()
+WHO = {"self": resource.RUSAGE_SELF, "children": resource.RUSAGE_CHILDREN}
 spans: list[tuple[str, float, float]] = []
 
 
@@ -40,8 +43,19 @@ def git_name(argv: Sequence[str], *_: Any) -> str:
 def install() -> None:
     """Put the stopwatch on steps, sessions, receipts and processes."""
     from work_milestone import (
-        graph, integration, landing, merge_queue, preflight, preparation, process, receipts, relay, report, results,
-        verdicts, worktrees,
+        graph,
+        integration,
+        landing,
+        merge_queue,
+        preflight,
+        preparation,
+        process,
+        receipts,
+        relay,
+        report,
+        results,
+        verdicts,
+        worktrees,
     )  # fmt: skip
 
     steps: dict[Any, tuple[str, ...]] = {
@@ -71,7 +85,8 @@ def main() -> None:
         sys.exit(doit())
     finally:
         spans.append(("end", time.perf_counter(), time.perf_counter()))
-        out.write_text(json.dumps([("begin", BEGAN, BEGAN), *spans]))
+        used = {name: sum(resource.getrusage(who)[:2]) for name, who in WHO.items()}
+        out.write_text(json.dumps({"spans": [("begin", BEGAN, BEGAN), *spans], **used}))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
+from functools import partial
 from pathlib import Path
 
 from tests.bench import rivals, scratch
-from tests.bench.scratch import CHANGE, DOIT, NUMBER, SLOTS, Ground
+from tests.bench.scratch import CHANGE, DOIT, NUMBER, SLOTS, Ground, Sample
 from tests.bench.tables import Pairs, take_turns
 
 BY_HAND = {16: 1.6, 64: 1.1}
@@ -22,25 +22,25 @@ def by_hand(where: Path | None, rounds: int) -> list[Pairs]:
         with scratch.folder(where) as path:
             ground = Ground(path)
             template = ground.repository("template", scratch.files([range(1, items + 1)], CHANGE))
-            _tool(ground, template, items)
-            _loop(ground, template, items)
-            found.append(take_turns(f"{items} items", lambda: _tool(ground, template, items),
-                                    lambda: _loop(ground, template, items), rounds, bound))  # fmt: skip
+            tool, loop = (partial(work, ground, template, items) for work in (_tool, _loop))
+            tool()
+            loop()
+            found.append(take_turns(f"{items} items", tool, loop, rounds, bound))
     return found
 
 
-def _tool(ground: Ground, template: Path, items: int) -> float:
+def _tool(ground: Ground, template: Path, items: int) -> Sample:
     root = ground.copy(template, "tool")
-    seconds = ground.time(*LINE, cwd=root)
+    taken = ground.time(*LINE, cwd=root)
     rivals.check_loop(ground, root, items)
-    return seconds
+    return taken
 
 
-def _loop(ground: Ground, template: Path, items: int) -> float:
+def _loop(ground: Ground, template: Path, items: int) -> Sample:
     root = ground.copy(template, "loop")
-    seconds = ground.time("/bin/sh", "-c", rivals.LOOP, cwd=root, env={"N": str(items), "AGENT": CHANGE})
+    taken = ground.time("/bin/sh", "-c", rivals.LOOP, cwd=root, env={"N": str(items), "AGENT": CHANGE})
     rivals.check_loop(ground, root, items)
-    return seconds
+    return taken
 
 
 def ideal(where: Path | None, rounds: int) -> list[Pairs]:
@@ -53,10 +53,5 @@ def ideal(where: Path | None, rounds: int) -> list[Pairs]:
             template = ground.repository("template", files)
             best = float(math.ceil(items / SLOTS))
             ours = tuple(_tool(ground, template, items) for _ in range(rounds))
-            found.append(Pairs(f"{items} items", ours, (best,) * rounds, bound))
+            found.append(Pairs(f"{items} items", ours, (Sample(best, 0.0),) * rounds, bound))
     return found
-
-
-def until(began: float) -> float:
-    """Seconds since."""
-    return time.perf_counter() - began

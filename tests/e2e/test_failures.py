@@ -10,8 +10,8 @@ WAVES = [[item(1), item(2)], [item(3, 1), item(4)], [item(5, 3)]]
 ALL = (1, 2, 3, 4, 5)
 
 
-def make(box: Sandbox, **keys: object) -> Sandbox:
-    return box.make(plan(WAVES), retries=1, **keys)
+def make(box: Sandbox) -> Sandbox:
+    return box.make(plan(WAVES), retries=1)
 
 
 def states(box: Sandbox) -> dict[int, str]:
@@ -85,8 +85,7 @@ def test_a_session_without_success(box: Sandbox, script: str, state: str, words:
         "work; head -c 100000 /dev/urandom; echo; report COMPLETE",
         "work; printf '\\377\\376\\000STATUS\\n'",
         "work; exec 9>&-; (exec sleep 1000) & report COMPLETE",
-        "work; exec 9>&-; setsid sleep 1000 > /dev/null 2>&1 & sleep 0; wait $!; true",
-    ][:4],
+    ],
 )
 def test_a_session_with_success_whatever_it_prints_or_leaves(box: Sandbox, script: str) -> None:
     make(box).behave(1, script)
@@ -177,18 +176,12 @@ def test_a_conflict_is_recorded_and_only_the_merge_repeated(box: Sandbox) -> Non
     assert box.milestone(rc=1).rc == 1
     assert box.starts()[loser] == 1
     assert box.rev("milestone/3-test") == branch
-    work = next(ref for ref in box.refs() if f"work/3/{loser}-" in ref)
     place = box.outside / "by-hand"  # the cause is removed: the branch no longer has what conflicts
     box.git("worktree", "add", "-q", "--detach", str(place), "milestone/3-test")
-    box.git("checkout", "-q", f"{box.rev()}", "--", "README.md", cwd=place)
+    box.git("checkout", "-q", "main", "--", "README.md", cwd=place)
     box.git("commit", "-qm", "revert: README", cwd=place)
-    box.git(
-        "update-ref",
-        "refs/heads/milestone/3-test",
-        box.rev("HEAD") if False else box.git("rev-parse", "HEAD", cwd=place),
-    )
+    box.git("update-ref", "refs/heads/milestone/3-test", box.git("rev-parse", "HEAD", cwd=place))
     box.git("worktree", "remove", "--force", str(place))
-    assert work
     box.milestone()
     assert box.show("README.md") == str(loser)
     assert box.starts()[loser] == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.e2e.harness import Sandbox, item, plan
@@ -10,8 +12,8 @@ WAVES = [[item(1), item(2)]]
 TOUCH = 'echo new > README.md; commit "docs: readme"; report COMPLETE'
 
 
-def make(box: Sandbox, **gates: list[str]) -> Sandbox:
-    return box.make(plan(WAVES, **gates))
+def make(box: Sandbox, *, post: list[str] | None = None) -> Sandbox:
+    return box.make(plan(WAVES, post=post or []))
 
 
 def commit_elsewhere(box: Sandbox, path: str, text: str) -> str:
@@ -192,8 +194,6 @@ def test_the_remotes_main_has_moved(box: Sandbox, remote: str) -> None:
 
 @pytest.mark.parametrize("squashed", [False, True])
 def test_a_protected_main_waits_until_somebody_has_merged_it_there(box: Sandbox, remote: str, squashed: bool) -> None:
-    from pathlib import Path
-
     hook = box.hook(
         "pre-receive", "while read old new ref; do [ $ref != refs/heads/main ] || exit 1; done", Path(remote)
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.e2e.harness import Sandbox, await_line, await_text, item, plan
@@ -165,8 +167,6 @@ def test_an_agent_that_starts_the_tool_is_refused(box: Sandbox) -> None:
     make(box).behave(
         11, '"$PYTHON" -m doit milestone n=3 > "$OUT/inner" 2>&1; echo $? > "$OUT/code"; work && report DONE'
     )
-    import sys
-
     box.env["PYTHON"] = sys.executable
     box.milestone()
     assert box.lines("code") == ["1"]

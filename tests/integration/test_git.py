@@ -16,8 +16,8 @@ from work_milestone.errors import GitError
 if TYPE_CHECKING:
     from tests.conftest import Sandbox
 
-HOSTILE = ("a\nb", 'quo"te\'s', "-f", "--force", "tab\there", "back\\slash", " lead", "trail ", "é🦀", "bytes\udcff\udcfe",
-           "a b", ":(top)x", "*", "[x]", "#", "$(id)")  # fmt: skip
+HOSTILE = ("a\nb", 'quo"te\'s', "-f", "--force", "tab\there", "back\\slash", " lead", "trail ", "é🦀",
+           "bytes\udcff\udcfe", "a b", ":(top)x", "*", "[x]", "#", "$(id)")  # fmt: skip
 UNKNOWN = "1" * 40
 
 
@@ -54,7 +54,8 @@ def test_a_call_that_fails_says_command_place_and_code(repo: git.Repo) -> None:
 
 
 @pytest.mark.parametrize("name", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX",
-                                  "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE"])  # fmt: skip
+                                  "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE",
+                                  "GIT_ALTERNATE_OBJECT_DIRECTORIES"])  # fmt: skip
 def test_variables_of_a_surrounding_hook_do_not_leak(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -91,7 +92,9 @@ def test_config_kinds(sandbox: Sandbox, repo: git.Repo) -> None:
 # refs
 
 
-@pytest.mark.parametrize("rev", ["absent", UNKNOWN, "", "-x", "--all", "HEAD^{tree}x", "main:README.md", "\n", "HEAD~9"])
+@pytest.mark.parametrize(
+    "rev", ["absent", UNKNOWN, "", "-x", "--all", "HEAD^{tree}x", "main:README.md", "\n", "HEAD~9"]
+)
 def test_resolve_finds_commits_alone(repo: git.Repo, rev: str) -> None:
     assert repo.resolve(rev) is None
 
@@ -274,7 +277,9 @@ def test_encode_turns_decode_back() -> None:
 # merging in the object database
 
 
-def two_sides(sandbox: Sandbox, base: dict[str, str], ours: dict[str, str | None], theirs: dict[str, str | None]) -> None:
+def two_sides(
+    sandbox: Sandbox, base: dict[str, str], ours: dict[str, str | None], theirs: dict[str, str | None]
+) -> None:
     """Branches `ours` and `theirs` from one base."""
     common = sandbox.commit("feat: base", dict(base))
     sandbox.branch_commit("ours", common, "feat: ours", ours)

@@ -50,7 +50,6 @@ def assert_clean(pool: Pool, path: Path, branch: str, base: str) -> None:
     assert (path / "README.md").read_text() == "hello\n"
     assert (path / ".venv").is_symlink()
     assert not (path / "README.md").stat().st_mode & 0o111
-    assert pool.repo.call("config", "--get", "user.name", cwd=path, accept=(0, 1)).stdout == b""
     pool.repo.call("fsck", "--no-dangling", cwd=path)
 
 
@@ -120,9 +119,19 @@ def _bit(option: str) -> Mess:
     return leave
 
 
-def _config(sandbox: Sandbox, path: Path) -> None:
-    sandbox.git("config", "extensions.worktreeConfig", "true", cwd=path)
-    sandbox.git("config", "--worktree", "user.name", "Somebody", cwd=path)
+def _file_instead(sandbox: Sandbox, path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("x")
+
+
+def _link_instead(sandbox: Sandbox, path: Path) -> None:
+    (path / "README.md").unlink()
+    (path / "README.md").symlink_to("x")
+
+
+def _read_only(sandbox: Sandbox, path: Path) -> None:
+    sandbox.write({"deep/x": ""}, path)
+    (path / "deep").chmod(0o500)
 
 
 MESSES: dict[str, Mess] = {
@@ -145,17 +154,14 @@ MESSES: dict[str, Mess] = {
     "wrong .git": _repoint,
     "garbage .git": lambda sandbox, path: (path / ".git").write_bytes(b"\xff\xfe"),
     "gone": lambda sandbox, path: shutil.rmtree(path),
-    "a file in its place": lambda sandbox, path: (shutil.rmtree(path), path.write_text("x")),
+    "a file in its place": _file_instead,
     "broken index": lambda sandbox, path: Path(sandbox.git("rev-parse", "--absolute-git-dir", cwd=path),
                                                "index").write_bytes(b"broken"),
     "bisecting": lambda sandbox, path: sandbox.git("bisect", "start", cwd=path),
-    "skip-worktree": _bit("--skip-worktree"),
     "assume-unchanged": _bit("--assume-unchanged"),
-    "sparse": lambda sandbox, path: sandbox.git("sparse-checkout", "set", "--no-cone", "/none", cwd=path),
-    "own config": _config,
     "mode": lambda sandbox, path: (path / "README.md").chmod(0o755),
-    "tracked is a link": lambda sandbox, path: ((path / "README.md").unlink(), (path / "README.md").symlink_to("x")),
-    "read-only folder": lambda sandbox, path: (sandbox.write({"deep/x": ""}, path), (path / "deep").chmod(0o500)),
+    "tracked is a link": _link_instead,
+    "read-only folder": _read_only,
 }  # fmt: skip
 
 
@@ -319,7 +325,9 @@ def test_gates_see_just_the_commit_and_keep_their_caches(sandbox: Sandbox, pool:
     assert (state.head, state.branch, state.tracked) == (head, None, ())
 
 
-@pytest.mark.parametrize("mess", ["half a rebase", "index.lock", "no .git", "wrong .git", "gone", "nested repositories"])
+@pytest.mark.parametrize(
+    "mess", ["half a rebase", "index.lock", "no .git", "wrong .git", "gone", "nested repositories"]
+)
 def test_gates_worktree_is_made_anew_where_it_is_broken(sandbox: Sandbox, pool: Pool, mess: str) -> None:
     place = pool.folder.parent / "integration"
     worktrees.checkout_detached(pool.repo, pool, place, sandbox.base)

@@ -14,12 +14,12 @@ from work_milestone.settings import KNOWN_AGENTS, SessionSettings
 from work_milestone.states import RETRIED, Session
 
 CLAUDE, COMMAND = REGISTRY["claude"], REGISTRY["command"]
-PROTOCOL_LINE = "claude -p --model sonnet --permission-mode auto --output-format json".split()
+PROTOCOL_LINE = ["claude", "-p", "--model", "sonnet", "--permission-mode", "auto", "--output-format", "json"]
 
 
 def settings(**own: Any) -> SessionSettings:
-    base: dict[str, Any] = {"agent": "claude", "command": None, "model": "sonnet", "effort": None,
-                            "permission_mode": "auto", "allowed_tools": (), "budget_usd": None, "timeout": 7200.0}  # fmt: skip
+    base: dict[str, Any] = {"agent": "claude", "command": None, "model": "sonnet", "effort": None, "timeout": 7200.0,
+                            "permission_mode": "auto", "allowed_tools": (), "budget_usd": None}  # fmt: skip
     return SessionSettings(**base | own)
 
 
@@ -54,7 +54,7 @@ def test_claude_optional_flags(chosen: tuple[bool, ...]) -> None:
 
 def test_claude_model_and_mode() -> None:
     argv = CLAUDE.argv(settings(model="opus", permission_mode="acceptEdits"))
-    assert argv == "claude -p --model opus --permission-mode acceptEdits --output-format json".split()
+    assert argv == ["claude", "-p", "--model", "opus", "--permission-mode", "acceptEdits", "--output-format", "json"]
 
 
 @pytest.mark.parametrize(("dollars", "word"), [(1.0, "1"), (0.05, "0.05"), (100.0, "100"), (12.345, "12.345")])
@@ -95,15 +95,21 @@ EXITS = [
     ("success", 0, result(), "", Session.COMPLETE),
     ("success without denials", 0, result(permission_denials=...), "", Session.COMPLETE),
     ("denied", 0, result(permission_denials=[{"tool_name": "Bash"}]), "", Session.FAILED),
+    ("denied, exit 1", 1, result(permission_denials=[{"tool_name": "Bash"}]), "", Session.FAILED),
     ("400", 1, error(400, "API Error: 400 bad request"), "", Session.FAILED),
     ("401", 1, error(401, "Invalid API key"), "", Session.AUTH),
     ("403", 1, error(403, "Forbidden"), "", Session.AUTH),
     ("429", 1, error(429, "rate limited"), "", Session.TRANSIENT),
     ("429 usage", 1, error(429, "You've hit your usage limit, resets 3pm"), "", Session.QUOTA),
-    ("429 credit", 1, error(429, "Your credit balance is too low"), "", Session.QUOTA),
+    ("429 quota", 1, error(429, "Your quota is spent"), "", Session.QUOTA),
+    ("400 credit", 1, error(400, "Your credit balance is too low"), "", Session.AUTH),
+    ("404", 1, error(404, "model: not found"), "", Session.FAILED),
+    ("408", 1, error(408, "timed out"), "", Session.TRANSIENT),
     ("500", 1, error(500), "", Session.TRANSIENT),
     ("529", 1, error(529, "Overloaded"), "", Session.TRANSIENT),
     ("refused", 1, error(None, "Connection error.", api_error="connection_failed"), "", Session.TRANSIENT),
+    ("cut off", 1, error(None, "Connection error.", terminal_reason="api_error"), "", Session.TRANSIENT),
+    ("not logged in", 1, error(None, "Not logged in. Please run /login"), "", Session.AUTH),
     ("turns", 1, result(subtype="error_max_turns", result=..., is_error=True), "", Session.FAILED),
     ("budget", 1, result(subtype="error_max_budget_usd", result=..., is_error=True), "", Session.BUDGET),
     ("bad flag", 1, "", "error: unknown option '--x'\n", Session.FAILED),
@@ -131,7 +137,7 @@ def test_claude_exit(code: int, stdout: str, stderr: str, status: Session) -> No
 
 def test_only_what_passes_is_tried_again() -> None:
     retried = {name for name, code, stdout, stderr, _ in EXITS if CLAUDE.judge(code, stdout, stderr).status in RETRIED}
-    assert retried == {"429", "500", "529", "refused"}
+    assert retried == {"408", "429", "500", "529", "refused", "cut off"}
 
 
 def test_details_name_what_to_do() -> None:
@@ -160,7 +166,8 @@ def test_huge_result() -> None:
 
 
 @pytest.mark.parametrize("stdout", [
-    "", "\n\n", "garbage", "{", "{}{}", "[]", "null", "\0\0\0", "{\0}", "[" * 100_000, '{"a":' * 50_000, "\udcff", "{" * 9,
+    "", "\n\n", "garbage", "{", "{}{}", "[]", "null", "\0\0\0", "{\0}",
+    "[" * 100_000, '{"a":' * 50_000, "\udcff", "{" * 9,
     '{"type": "result"', '"result"', "1e999", "{'type': 'result'}",
 ])  # fmt: skip
 @pytest.mark.parametrize("code", [0, 1, 143, -9])
@@ -172,26 +179,22 @@ def test_nul_bytes_around_a_result_do_no_harm() -> None:
     assert CLAUDE.judge(0, "\0\n" + result(result="a\0b"), "\0").text == "a\0b"
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3))  # fmt: skip
-FIELDS = (
-    "type",
-    "subtype",
-    "is_error",
-    "result",
-    "total_cost_usd",
-    "permission_denials",
-    "api_error_status",
-    "api_error",
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
+RESULTS = st.fixed_dictionaries({"type": st.just("result"), "subtype": st.just("success") | JSON}, optional={
+    "is_error": st.booleans() | JSON, "result": JSON, "api_error_status": st.sampled_from([401, 429, 500]) | JSON,
+    "api_error": JSON, "terminal_reason": JSON, "permission_denials": st.none() | st.lists(JSON, max_size=3),
+    "total_cost_usd": st.none() | st.floats() | st.text(max_size=5),
+})  # fmt: skip
 
 
-@given(st.integers(-64, 255), st.dictionaries(st.sampled_from(FIELDS), JSON), st.text(max_size=20))
-def test_any_json_is_judged(code: int, fields: dict[str, Any], stderr: str) -> None:
-    outcome = CLAUDE.judge(code, json.dumps({"type": "result"} | fields), stderr)
-    sound = code == 0 and fields.get("subtype") == "success" and not fields.get("is_error")
-    if not sound or fields.get("permission_denials"):
-        assert outcome.status is not Session.COMPLETE
+@given(st.integers(-1, 2), RESULTS, st.text(max_size=20))
+def test_any_result_is_judged(code: int, fields: dict[str, Any], stderr: str) -> None:
+    outcome = CLAUDE.judge(code, json.dumps(fields), stderr)
+    sound = code == 0 and fields["subtype"] == "success" and not fields.get("is_error")
+    assert (outcome.status is Session.COMPLETE) == (sound and not fields.get("permission_denials"))
 
 
 @given(st.integers(-64, 255), st.text(), st.text())

@@ -102,7 +102,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
                           "priority": draw(st.sampled_from(["P0", "P1", "P2", "P3"]))})  # fmt: skip
         waves.append({"wave": number, "parallel": parallel, "items": items})
         earlier += [item["issue"] for item in items]
-    groups = [{"group_id": number, "reason": "same files", "items": []} for number in (1, 2)]
+    groups: list[dict[str, Any]] = [{"group_id": number, "reason": "same files", "items": []} for number in (1, 2)]
     return {"milestone": {"number": 7, "title": "made"}, "conflict_groups": groups, "waves": waves}
 
 

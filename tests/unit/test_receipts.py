@@ -197,7 +197,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
 @pytest.mark.skipif(AS_ROOT, reason="root may write everywhere: run the tests as another user to see this one")
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     tmp_path.chmod(0o555)
-    with pytest.raises(ReceiptError, match="cannot be written .*right to write"):
+    with pytest.raises(ReceiptError, match=r"cannot be written .*right to write"):
         write_atomic(tmp_path / "file", "text")
     with pytest.raises(ReceiptError, match="cannot be written"):
         KernelLock(tmp_path / "run.lock").acquire()

@@ -129,9 +129,7 @@ def test_words_of_the_session_are_shown_until_there_is_work() -> None:
 
 
 def test_closed_sets() -> None:
-    assert {session.value for session in Session} == set(
-        "complete partial blocked failed timeout budget quota transient auth stopped crashed".split()
-    )
-    assert {merge.value for merge in Merge} == set("merged conflict gate dropped waiting skipped".split())
+    assert " ".join(Session) == "complete partial blocked failed timeout budget quota transient auth stopped crashed"
+    assert " ".join(Merge) == "merged conflict gate dropped waiting skipped"
     assert {Session.TIMEOUT, Session.TRANSIENT} == RETRIED
     assert {Session.COMPLETE, Session.PARTIAL} == WITH_WORK

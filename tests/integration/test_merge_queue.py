@@ -1,0 +1,413 @@
+"""The merge queue: what reaches the integration branch, and what it says of itself."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from work_milestone import integration, merge_queue
+from work_milestone.errors import MilestoneError
+from work_milestone.runs import Run
+from work_milestone.worktrees import LOCK_FILE
+
+if TYPE_CHECKING:
+    from tests.conftest import Sandbox
+
+REF = "refs/heads/milestone/7-test"
+Files = Mapping[str, str | bytes | None]
+
+
+def begin(sandbox: Sandbox, *gates: str, items: Sequence[Mapping[str, Any]] = (), begun: Files | None = None) -> Run:
+    """A run of items 41 and 42 (or others) whose integration branch stands."""
+    sandbox.write({".gitignore": "/.milestone/\n", "f": "one\ntwo\nthree\n", **(begun or {})})
+    sandbox.plan([[{"issue": 41, "title": "First"}, {"issue": 42, "title": "Second", "priority": "P0"}], items]
+                 if items else [[{"issue": 41, "title": "First"}, {"issue": 42, "title": "Second"}]],
+                 gates={"pre_merge": gates})  # fmt: skip
+    run = sandbox.run()
+    run.pool.write_excludes()
+    integration.begin(run)
+    return run
+
+
+def finish(sandbox: Sandbox, run: Run, issue: int, files: Files, *, status: str = "complete", base: str = "main",
+           subject: str = "feat: work", attempt: int = 1) -> str:  # fmt: skip
+    """Leave what a finished session leaves: a branch with a commit, and the receipt."""
+    head = sandbox.branch_commit(f"work/7/{issue}", base, subject, files)
+    run.folder.write(
+        run.folder.receipt(issue, "spawn"), "spawn", status, attempt=attempt, head=head, branch=f"work/7/{issue}",
+        files=sorted(files), commits=[{"id": head, "subject": subject}], detail="", notes="",
+    )  # fmt: skip
+    run.reread()
+    return head
+
+
+def merge(run: Run, issue: int) -> str | None:
+    """Merge an item; return its receipt's status."""
+    merge_queue.merge(run, run.items[issue])
+    receipt = Run(run.root, {"n": "7"}).merge(issue)
+    return str(receipt["status"]) if receipt else None
+
+
+def reason(run: Run, issue: int) -> str:
+    return str((run.merge(issue) or {})["reason"])
+
+
+def trailers(sandbox: Sandbox, commit: str = REF) -> list[str]:
+    return sandbox.git("log", "-1", "--format=%(trailers:only)", commit).splitlines()
+
+
+# what is merged
+
+
+def test_clean(sandbox: Sandbox) -> None:
+    run = begin(sandbox)
+    head = finish(sandbox, run, 42, {"new\n🦀": "x", "f": "zero\none\ntwo\nthree\n"})
+    old, checkout = sandbox.git("rev-parse", REF), sandbox.status()
+    assert merge(run, 42) == "merged"
+    assert sandbox.git("rev-parse", f"{REF}^") == old
+    assert sandbox.tree(REF) == sandbox.tree(head)
+    assert sandbox.git("log", "-1", "--format=%s", REF) == "feat: Second (#42)"
+    assert trailers(sandbox) == ["Milestone: 7", "Milestone-Item: 42", f"Milestone-Head: {head}"]
+    assert run.facts(42).merged
+    assert sandbox.status() == checkout == ""
+    assert sandbox.git("for-each-ref", "refs/milestone") == ""
+
+
+def test_several_in_a_row_keep_each_others_work(sandbox: Sandbox) -> None:
+    run = begin(sandbox, "test -f f")
+    finish(sandbox, run, 41, {"f": "ONE\ntwo\nthree\n", "a": "a"})
+    finish(sandbox, run, 42, {"f": "one\ntwo\nTHREE\n", "b": "b"})
+    assert (merge(run, 42), merge(run, 41)) == ("merged", "merged")
+    tree = sandbox.tree(REF)
+    assert (tree["f"], tree["a"], tree["b"]) == (b"ONE\ntwo\nTHREE\n", b"a", b"b")
+    assert sandbox.git("rev-list", "--count", f"main..{REF}") == "2"
+
+
+def test_the_sessions_branch_may_be_gone(sandbox: Sandbox) -> None:
+    run = begin(sandbox)
+    finish(sandbox, run, 42, {"a": "a"})
+    sandbox.git("branch", "-D", "work/7/42")
+    assert merge(run, 42) == "merged"
+
+
+def test_the_lock_file_reaches_no_candidate(sandbox: Sandbox) -> None:
+    run = begin(sandbox, f"test ! -e {LOCK_FILE}")
+    finish(sandbox, run, 42, {LOCK_FILE: "{}", ".claude/settings.json": "{}"})
+    assert merge(run, 42) == "merged"
+    assert LOCK_FILE not in sandbox.tree(REF)
+    assert ".claude/settings.json" in sandbox.tree(REF)
+
+
+def test_partial_work_is_merged_and_its_rest_later(sandbox: Sandbox) -> None:
+    run = begin(sandbox)
+    finish(sandbox, run, 42, {"a": "half"}, status="partial")
+    assert merge(run, 42) == "merged"
+    assert trailers(sandbox)[-1] == "Milestone-Part: partial"
+    assert not sandbox.run().facts(42).settled
+    first = sandbox.git("rev-parse", REF)
+    merge_queue.merge(run, run.items[42])
+    assert sandbox.git("rev-parse", REF) == first, "the same part is not merged twice"
+    finish(sandbox, run, 42, {"a": "whole"}, base=REF, attempt=2)
+    assert merge(run, 42) == "merged"
+    assert len(trailers(sandbox)) == 3
+    assert sandbox.run().facts(42).merged
+    assert sandbox.tree(REF)["a"] == b"whole"
+
+
+def test_work_that_is_there_already_is_merged_without_a_change(sandbox: Sandbox) -> None:
+    run = begin(sandbox)
+    finish(sandbox, run, 41, {"a": "same"})
+    finish(sandbox, run, 42, {"a": "same"})
+    assert (merge(run, 41), merge(run, 42)) == ("merged", "merged")
+    assert sandbox.git("rev-parse", f"{REF}^{{tree}}") == sandbox.git("rev-parse", f"{REF}^^{{tree}}")
+
+
+def test_attributes_of_the_branch_count(sandbox: Sandbox) -> None:
+    run = begin(sandbox, begun={".gitattributes": "log merge=union\n", "log": "begin\n"})
+    finish(sandbox, run, 41, {"log": "begin\nfirst\n"})
+    finish(sandbox, run, 42, {"log": "begin\nsecond\n"})
+    assert (merge(run, 41), merge(run, 42)) == ("merged", "merged")
+    assert sandbox.tree(REF)["log"] == b"begin\nfirst\nsecond\n"
+
+
+def test_attributes_that_an_item_brings_count_for_the_next(sandbox: Sandbox) -> None:
+    run = begin(sandbox, begun={"log": "begin\n"})
+    finish(sandbox, run, 41, {"log": "begin\nfirst\n", ".gitattributes": "log merge=union\n"})
+    finish(sandbox, run, 42, {"log": "begin\nsecond\n"})
+    assert (merge(run, 41), merge(run, 42)) == ("merged", "merged")
+
+
+def test_a_repeat_makes_the_same_commit(sandbox: Sandbox) -> None:
+    run = begin(sandbox)
+    finish(sandbox, run, 42, {"a": "a"})
+    old = sandbox.git("rev-parse", REF)
+    merge(run, 42)
+    made = sandbox.git("rev-parse", REF)
+    sandbox.git("update-ref", REF, old)
+    run.folder.remove(run.folder.receipt(42, "merge"))
+    assert merge(sandbox.run(), 42) == "merged"
+    assert sandbox.git("rev-parse", REF) == made
+
+
+# what is not
+
+
+CANNOT: dict[str, tuple[tuple[str, ...], Files, str, str]] = {
+    "conflict": ((), {"f": "ONE?\ntwo\nthree\n"}, "conflict", "conflict in f [CONFLICT (contents)]"),
+    "deleted against changed": ((), {"f": None}, "conflict", "conflict in f [CONFLICT (modify/delete)]"),
+    "gate says no": (("true", "echo why >&2; exit 3"), {"b": "b"}, "gate", "exit 3: why"),
+    "gate is missing": (("no-such-program",), {"b": "b"}, "gate", "exit 127"),
+    "gate changes a file": (("echo formatted > f",), {"b": "b"}, "gate", "changed tracked files: f"),
+    "gate adds to the index": (("echo x > new && git add new",), {"b": "b"}, "gate", "changed tracked files: new"),
+    "gate commits": (("git commit -q --allow-empty -m mine && echo x > f",), {"b": "b"}, "gate", "changed tracked"),
+    "gate finds the work of another": (("test ! -e b",), {"b": "b"}, "gate", "exit 1"),
+}
+
+
+@pytest.mark.parametrize(("gates", "files", "status", "why"), CANNOT.values(), ids=list(CANNOT))
+def test_what_stands_in_the_way_leaves_nothing(
+    sandbox: Sandbox, gates: tuple[str, ...], files: Files, status: str, why: str
+) -> None:
+    run = begin(sandbox)
+    finish(sandbox, run, 41, {"f": "ONE!\ntwo\nthree\n"})
+    merge(run, 41)
+    sandbox.plan([[{"issue": 41, "title": "First"}, {"issue": 42, "title": "Second"}]], gates={"pre_merge": gates})
+    finish(sandbox, run, 42, files, base="main~1")
+    run, before = sandbox.run(), (sandbox.git("rev-parse", REF), sandbox.tree(REF))
+    assert merge(run, 42) == status
+    assert why in reason(run, 42)
+    assert (sandbox.git("rev-parse", REF), sandbox.tree(REF)) == before
+    assert sandbox.git("for-each-ref", "refs/milestone/7/candidate") == ""
+    assert run.facts(42).mergeable, "its session is not to be done again"
+    assert run.facts(42).word == status
+    assert sandbox.status() == ""
+
+
+def test_a_gate_that_failed_is_tried_again_on_the_head_of_now(sandbox: Sandbox) -> None:
+    run = begin(sandbox, "test -f a")
+    finish(sandbox, run, 42, {"b": "b"})
+    assert merge(run, 42) == "gate"
+    log = Path(str((run.merge(42) or {})["log"]))
+    assert log.is_relative_to(run.folder.path / "gates")
+    assert log.exists()
+    finish(sandbox, run, 41, {"a": "a"})
+    assert (merge(run, 41), merge(run, 42)) == ("merged", "merged")
+
+
+def test_gates_see_the_candidate_and_no_leftovers(sandbox: Sandbox) -> None:
+    run = begin(sandbox, 'test "$(git status --porcelain)" = "" && touch left && git diff --quiet HEAD')
+    finish(sandbox, run, 41, {"a": "a"})
+    finish(sandbox, run, 42, {"b": "b"})
+    assert (merge(run, 41), merge(run, 42)) == ("merged", "merged")
+
+
+def test_an_item_waits_for_what_it_depends_on(sandbox: Sandbox) -> None:
+    run = begin(sandbox, items=[{"issue": 50, "title": "Later", "depends_on": [41, 42]}])
+    finish(sandbox, run, 41, {"a": "a"})
+    assert merge(run, 41) == "merged"
+    old = sandbox.git("rev-parse", REF)
+    assert merge(run, 50) == "waiting"
+    assert reason(run, 50) == "waits for #42 (pending)"
+    assert sandbox.git("rev-parse", REF) == old
+    assert run.facts(50).word == "waiting"
+
+
+@pytest.mark.parametrize("status", ["blocked", "failed", "timeout", "budget", "quota", "transient", "auth", "stopped",
+                                    "crashed"])  # fmt: skip
+def test_a_session_without_work_writes_no_merge(sandbox: Sandbox, status: str) -> None:
+    run = begin(sandbox)
+    finish(sandbox, run, 42, {"a": "a"}, status=status)
+    old = sandbox.git("rev-parse", REF)
+    assert merge(run, 42) is None
+    assert sandbox.git("rev-parse", REF) == old
+
+
+def test_a_skipped_item_stays_skipped(sandbox: Sandbox) -> None:
+    run = begin(sandbox)
+    finish(sandbox, run, 42, {"a": "a"})
+    run.folder.write(run.folder.receipt(42, "merge"), "merge", "skipped", reason="by hand")
+    assert merge(sandbox.run(), 42) == "skipped"
+    assert "a" not in sandbox.tree(REF)
+
+
+@pytest.mark.parametrize("planned", ["complete", "skipped"])
+def test_what_the_plan_leaves_out_is_not_merged(sandbox: Sandbox, planned: str) -> None:
+    run = begin(sandbox, items=[{"issue": 50, "title": "Done", "status": planned}])
+    finish(sandbox, run, 50, {"a": "a"})
+    assert merge(run, 50) is None
+    assert merge_queue.is_done(run, run.items[50])
+    assert "a" not in sandbox.tree(REF)
+
+
+def test_a_branch_that_is_gone_is_told(sandbox: Sandbox) -> None:
+    run = begin(sandbox)
+    finish(sandbox, run, 42, {"a": "a"})
+    sandbox.git("update-ref", "-d", REF)
+    with pytest.raises(MilestoneError, match="milestone/7-test is gone"):
+        merge_queue.merge(run, run.items[42])
+
+
+# others, and the end of the process at any moment
+
+
+def test_a_branch_that_others_move_is_merged_onto_as_it_is(sandbox: Sandbox) -> None:
+    theirs = f"git update-ref {REF} $(git commit-tree -p {REF} -m theirs {REF}^{{tree}})"
+    run = begin(sandbox, f"test -e ../once || {{ touch ../once; {theirs}; }}")
+    finish(sandbox, run, 42, {"a": "a"})
+    assert merge(run, 42) == "merged"
+    assert sandbox.git("log", "--format=%s", f"main..{REF}").splitlines() == ["feat: Second (#42)", "theirs"]
+
+
+def test_a_branch_that_never_rests_is_told(sandbox: Sandbox) -> None:
+    run = begin(sandbox, f"git update-ref {REF} $(git commit-tree -p {REF} -m theirs {REF}^{{tree}})")
+    finish(sandbox, run, 42, {"a": "a"})
+    assert merge(run, 42) == "conflict"
+    assert "moved by others" in reason(run, 42)
+    assert "a" not in sandbox.tree(REF)
+
+
+def test_git_shows_a_merge_when_the_run_folder_is_gone(sandbox: Sandbox) -> None:
+    run = begin(sandbox)
+    finish(sandbox, run, 42, {"a": "a"})
+    merge(run, 42)
+    old = sandbox.git("rev-parse", REF)
+    for name in ("result.json", "merge.json"):
+        (run.folder.item(42) / name).unlink()
+    again = sandbox.run()
+    assert merge_queue.is_done(again, again.items[42])
+    assert again.facts(42).word == "merged"
+    assert merge(again, 42) is None
+    assert sandbox.git("rev-parse", REF) == old
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from work_milestone import git, merge_queue, worktrees
+from work_milestone.runs import Run
+
+def die(*_args, **_fields):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+run = Run(Path.cwd(), {"n": "7"})
+where = {"before the gates": (worktrees, "checkout_detached"), "before the ref": (git.Repo, "delete"),
+         "before the receipt": (merge_queue, "_record")}[sys.argv[1]]
+setattr(*where, die)
+merge_queue.merge(run, run.items[42])
+"""
+
+
+@pytest.mark.parametrize(("moment", "moved"), [("before the gates", False), ("before the ref", False),
+                                               ("before the receipt", True)])  # fmt: skip
+def test_killed_at_a_moment_merges_once(sandbox: Sandbox, moment: str, moved: bool) -> None:
+    run = begin(sandbox, "true")
+    finish(sandbox, run, 42, {"a": "a"})
+    old = sandbox.git("rev-parse", REF)
+    done = subprocess.run([sys.executable, "-c", KILLED, moment], cwd=sandbox.root, check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert (sandbox.git("rev-parse", REF) != old) is moved
+    again = sandbox.run()
+    assert again.merge(42) is None
+    assert again.facts(42).merged is moved
+    merge_queue.merge(again, again.items[42])
+    assert again.facts(42).merged
+    assert sandbox.git("rev-list", "--count", f"{old}..{REF}") == "1"
+    assert sandbox.tree(REF)["a"] == b"a"
+    assert sandbox.git("for-each-ref", "refs/milestone/7/candidate") == ""
+
+
+# what a commit says of itself
+
+
+TITLES = {
+    "plain": "Add auth middleware",
+    "newline": "Add auth\n\nMilestone-Item: 99\n",
+    "500 characters": "x" * 500,
+    "500 words": "word " * 500,
+    "trailer": "Milestone-Item: 99",
+    "emoji": "🦀 crab 👩‍💻",
+    "option": "--force",
+    "own prefix": "fix(core)!: keep the lock",
+    "comment": "# not a comment",
+    "divider": "---",
+    "scissors": "# ------------------------ >8 ------------------------",
+    "format": "%H %(trailers) {{ x }} $(id) `id`",
+    "controls": "a\x1b[31mb\0c\u2028d\u202e",
+    "issue": "(#99) fixes #98",
+    "blank to the eye": "\u200b",
+}
+SUBJECTS = [
+    "Milestone-Item: 99",
+    "fix: one",
+    "",
+    "--force",
+    "---",
+    "a\nMilestone: 8",
+    "Co-authored-by: A <a@b.invalid>",
+]
+Message = Callable[[str, list[str], str], str]
+
+
+@pytest.fixture
+def message(sandbox: Sandbox) -> Message:
+    sandbox.plan([[{"issue": 42, "title": "t"}]])
+    run = sandbox.run()
+
+    def make(title: str, subjects: list[str], status: str) -> str:
+        item = run.items[42].model_copy(update={"title": title})
+        commits = [{"id": "c" * 40, "subject": subject} for subject in subjects]
+        return merge_queue.message(run, item, {"status": status, "head": "a" * 40, "commits": commits})
+
+    return make
+
+
+def check(sandbox: Sandbox, text: str, status: str) -> str:
+    """Have git say what a message is; return its subject."""
+    parsed = sandbox.git("interpret-trailers", "--parse", stdin=text.encode()).splitlines()
+    part = ["Milestone-Part: partial"] if status == "partial" else []
+    assert parsed == ["Milestone: 7", "Milestone-Item: 42", f"Milestone-Head: {'a' * 40}", *part]
+    commit = sandbox.git("commit-tree", "HEAD^{tree}", "-F", "-", stdin=text.encode())
+    assert trailers(sandbox, commit) == parsed
+    subject = text.split("\n", 1)[0]
+    assert text.startswith(subject + "\n\n"), "one line, and a blank one"
+    assert sandbox.git("log", "-1", "--format=%s", commit) == subject
+    assert subject.endswith("(#42)")
+    assert subject.isprintable()
+    assert len(subject) <= merge_queue.SUBJECT_WIDTH + 20
+    return subject
+
+
+@pytest.mark.parametrize("status", ["complete", "partial"])
+@pytest.mark.parametrize("title", TITLES.values(), ids=list(TITLES))
+def test_message_has_one_subject_and_our_trailers(sandbox: Sandbox, message: Message, title: str, status: str) -> None:
+    subject = check(sandbox, message(title, SUBJECTS, status), status)
+    expected = "fix(core)!: " if title.startswith("fix") else "fix: "
+    assert subject.startswith(expected)
+    assert not subject.startswith("fix: fix")
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(min_size=1), st.lists(st.text(), max_size=4), st.sampled_from(["complete", "partial"]))
+@example("x", [], "complete")
+def test_any_message_has(sandbox: Sandbox, message: Message, title: str, subjects: list[str], status: str) -> None:
+    check(sandbox, message(title, subjects, status), status)
+
+
+@pytest.mark.parametrize(
+    ("subjects", "expected"),
+    [
+        ([], "feat"), (["work", "more work"], "feat"), (["fix: a"], "fix"), (["docs: a", "fix: b", "fix: c"], "fix"),
+        (["docs: a", "fix: b"], "docs"), (["fix: b", "docs: a"], "fix"), (["test(api): a"], "test"),
+        (["perf!: a"], "perf"), (["fix(x)!: a"], "fix"), (["fixes: a", "fix a", "fix:"], "feat"), (["Fix: a"], "feat"),
+        (["wip: a"], "feat"), (["work", "chore: a"], "chore"),
+    ],
+)  # fmt: skip
+def test_commonest_type(subjects: list[str], expected: str) -> None:
+    assert merge_queue.commonest_type(subjects) == expected
