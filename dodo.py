@@ -52,8 +52,9 @@ def task_plan() -> Iterator[Task]:
         for item in wave.items:
             yield from item_steps(wave, item, before[item.issue])
         yield from wave_steps(wave)
-    verdicts_and_relay = [f"item:{issue}" for issue in run.items] + [f"relay:{len(run.waves)}"]
-    yield step("gates", landing.check, run, doc="every gate, on what main is to become", after=verdicts_and_relay,
+    settled = ["branch", *(f"item:{issue}" for issue in run.items)]
+    settled += [f"relay:{wave.wave}" for wave in run.waves[-1:]]
+    yield step("gates", landing.check, run, doc="every gate, on what main is to become", after=settled,
                fresh=lambda: landing.is_gated(run))  # fmt: skip
     yield step("land", landing.land, run, doc="main moves to what the gates were green on", after=["gates"],
                fresh=lambda: landing.is_landed(run))  # fmt: skip
@@ -80,8 +81,8 @@ def wave_steps(wave: Wave) -> Iterator[Task]:
     number, folder = wave.wave, run.folder.wave(wave.wave)
     told = count(len(wave.items), "item")
     yield step(f"wave:{number}", relay.settle, run, wave, doc=f"wave {number} · {told} settled",
-               after=[f"merge:{item.issue}" for item in wave.items], fresh=lambda: relay.is_settled(run, wave),
-               receipt=folder / "wave.json")  # fmt: skip
+               after=["branch", *(f"merge:{item.issue}" for item in wave.items)],
+               fresh=lambda: relay.is_settled(run, wave), receipt=folder / "wave.json")  # fmt: skip
     yield step(f"relay:{number}", relay.write, run, wave, doc=f"wave {number} · what the next waves are told",
                after=[f"wave:{number}"], fresh=lambda: relay.is_fresh(run, wave),
                receipt=folder / "relay.json")  # fmt: skip

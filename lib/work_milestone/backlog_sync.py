@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from work_milestone import backlog
+from work_milestone import backlog, backlog_files, front_matter
 from work_milestone.plan import Item
 from work_milestone.runs import Run
 from work_milestone.texts import one_line
@@ -72,7 +72,7 @@ def done(run: Run, item: Item, tree: str, when: float) -> dict[str, str | None]:
     if task is None or blob is None or not _is_ours(run, task):
         return {}
     text = blob.decode("utf-8", "surrogateescape")
-    return {task.path: backlog.set_status(text, task.done, updated=_date(when), path=task.path)}
+    return {task.path: front_matter.set_status(text, task.done, updated=_date(when), path=task.path)}
 
 
 def write_done(run: Run, item: Item, when: float) -> None:
@@ -82,15 +82,15 @@ def write_done(run: Run, item: Item, when: float) -> None:
     task = run.backlog.content.tasks.get(item.issue)
     if task is not None and _is_ours(run, task):
         text = run.backlog.content.files[task.path]
-        changed = backlog.set_status(text, task.done, updated=_date(when), path=task.path)
-        backlog.write_task(run.root, task.path, changed)
+        changed = front_matter.set_status(text, task.done, updated=_date(when), path=task.path)
+        backlog_files.write_task(run.root, task.path, changed)
 
 
 def closed(run: Run, tree: str) -> dict[str, str | None]:
     """Return what a tree's backlog changes to when the milestone is closed."""
     if run.backlog is None or run.plan is None or not run.backlog.tracked:
         return {}
-    content = backlog.read_backlog(run.repo.files(tree, *backlog.PLACES))
+    content = backlog_files.read_backlog(run.repo.files(tree, *backlog_files.PLACES))
     return backlog.close_milestone(content.files, run.plan.number, run.plan.title)
 
 
@@ -98,9 +98,9 @@ def close(run: Run) -> None:
     """Close the milestone in a backlog that git does not track."""
     if run.backlog is None or run.plan is None or run.backlog.tracked:
         return
-    content = backlog.load_backlog(run.root)
+    content = backlog_files.load_backlog(run.root)
     if content is not None:
-        backlog.write_changes(run.root, backlog.close_milestone(content.files, run.plan.number, run.plan.title))
+        backlog_files.write_changes(run.root, backlog.close_milestone(content.files, run.plan.number, run.plan.title))
 
 
 def _is_ours(run: Run, task: backlog.Task) -> bool:

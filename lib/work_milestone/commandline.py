@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection
 
 from doit import doit_cmd
 
@@ -33,11 +32,10 @@ def named(verb: str) -> list[int]:
     return list(dict.fromkeys(int(match[2]) for match in found if match and match[1] == verb))
 
 
-def unknown_issues(issues: Collection[int]) -> list[str]:
-    """Return the words that name a step of an item that is not among `issues`."""
+def named_steps() -> list[tuple[str, str, int]]:
+    """Return the words that name a step of an item or a wave, with the step and the number."""
     found = ((word, _NAMED.fullmatch(word)) for word in words())
-    return [word for word, match in found
-            if match and match[1] in RUN_STEPS - {"wave", "relay"} and int(match[2]) not in issues]  # fmt: skip
+    return [(word, match[1], int(match[2])) for word, match in found if match and match[1] in RUN_STEPS]
 
 
 def is_run() -> bool:

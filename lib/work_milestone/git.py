@@ -20,7 +20,8 @@ from work_milestone import process
 from work_milestone.errors import GitError, MilestoneError
 
 LEAST_VERSION = (2, 38)
-ZERO = "0" * 40
+PATIENCE = 10.0  # seconds that a git command of a run that was killed may still take
+ABSENT = ""  # as an old value of update-ref: the ref must not exist yet
 _FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY",
             "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_QUARANTINE_PATH")  # fmt: skip
 # A gc beside working sessions loses commits; tracking races when worktrees are added side by side.
@@ -50,10 +51,9 @@ class MergedTree:
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit's id, parents and subject."""
+    """A commit's id and subject."""
 
     id: str
-    parents: tuple[str, ...]
     subject: str
 
 
@@ -79,6 +79,11 @@ class TreeState:
     untracked: tuple[str, ...]
     unmerged: tuple[str, ...]
 
+    @property
+    def is_dirty(self) -> bool:
+        """Tell whether anything is uncommitted."""
+        return bool(self.tracked or self.untracked or self.unmerged)
+
 
 def environment(extra: Mapping[str, str] | None = None, config: Mapping[str, str] | None = None) -> dict[str, str]:
     """Make the environment of a process that may call git in one of our worktrees."""
@@ -102,11 +107,13 @@ def version() -> tuple[int, ...]:
 class Repo:
     """One repository, seen from the checkout that the user works in."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, mark: str = "") -> None:
         self.root = root
-        self._env = environment({"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"})
+        self.mark = mark  # by which a later run finds the git commands that have outlived this one
+        self._env = environment({"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", process.MARK: mark})
         self._commits: set[str] = set()
         self._ancestors: dict[tuple[str, str], bool] = {}
+        self._attributed: dict[str, bool] = {}
 
     def call(
         self,
@@ -167,7 +174,7 @@ class Repo:
         return {row[0]: row[1] for row in rows}
 
     def move(self, ref: str, new: str, old: str | None = None) -> None:
-        """Set a ref; with `old` only if it stands there (ZERO: only if it does not exist yet).
+        """Set a ref; with `old` only if it stands there (ABSENT: only if it does not exist yet).
 
         Raise RefMovedError when it does not stand there.
         """
@@ -176,7 +183,7 @@ class Repo:
         if done.returncode == 0:
             return
         now = self.resolve(ref)
-        if old is not None and (now or ZERO) != old:
+        if old is not None and (now or ABSENT) != old:
             raise RefMovedError(f"{ref} stands at {now or 'nothing'} and not at {old}")
         words = done.stderr.decode(errors="replace").strip()
         raise GitError(f"git update-ref {ref} failed: {words}", done.returncode, words)
@@ -186,6 +193,14 @@ class Repo:
         lines = b"".join(b"delete " + ref.encode() + b"\n" for ref in refs)
         if lines:
             self.call("update-ref", "--stdin", stdin=lines)
+
+    def remove_locks(self, *prefixes: str) -> None:
+        """Remove the lock files that killed git commands have left on refs; the caller owns these refs."""
+        left = [path for prefix in prefixes for path in _lock_files(self.common / prefix)]
+        if left:
+            process.await_marked(self.mark, PATIENCE)
+        for path in left:
+            path.unlink(missing_ok=True)
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Tell whether `new` contains `old`, both commit ids: what holds between commits holds for good."""
@@ -203,9 +218,9 @@ class Repo:
 
     def commits(self, base: str, head: str) -> list[Commit]:
         """List the commits that `head` has and `base` has not, oldest first."""
-        out = self.text("log", "--reverse", "--format=%H%x00%P%x00%s", f"{base}..{head}", "--")
+        out = self.text("log", "--reverse", "--format=%H%x00%s", f"{base}..{head}", "--")
         rows = (line.split("\0") for line in out.split("\n") if line)
-        return [Commit(row[0], tuple(row[1].split()), row[2]) for row in rows]
+        return [Commit(row[0], row[1]) for row in rows]
 
     def changed(self, base: str, head: str) -> list[str]:
         """List the paths in which two commits or trees differ."""
@@ -259,7 +274,7 @@ class Repo:
         lines = []
         for path, text in changes.items():
             if text is None:
-                lines.append(f"0 {ZERO}\t{path}\0")
+                lines.append(f"0 {'0' * len(tree)}\t{path}\0")
                 continue
             blob = decode(self.call("hash-object", "-w", "--stdin", stdin=encode(text)).stdout).strip()
             lines.append(f"{modes.get(path, '100644')} {blob}\t{path}\0")
@@ -294,8 +309,15 @@ class Repo:
 
     def has_attributes(self, rev: str) -> bool:
         """Tell whether a commit holds `.gitattributes`, which merges must then see checked out."""
-        names = split(self.call("ls-tree", "-r", "-z", "--name-only", rev).stdout)
-        return any(name.rpartition("/")[2] == ".gitattributes" for name in names)
+        if rev not in self._attributed:
+            names = split(self.call("ls-tree", "-r", "-z", "--name-only", rev).stdout)
+            self._attributed[rev] = any(is_attributes(name) for name in names)
+        return self._attributed[rev]
+
+    def derive_attributes(self, new: str, old: str, changed: Iterable[str]) -> None:
+        """Note that a commit holds `.gitattributes` as another does, unless it changes one."""
+        if old in self._attributed and not any(is_attributes(name) for name in changed):
+            self._attributed[new] = self._attributed[old]
 
     # -- worktrees
 
@@ -319,6 +341,16 @@ class Repo:
         done = self.call("status", "--porcelain=v2", "--branch", "-z", f"--untracked-files={mode}",
                          "--ignore-submodules=none", cwd=cwd, env=env)  # fmt: skip
         return parse_status(decode(done.stdout))
+
+
+def _lock_files(place: Path) -> list[Path]:
+    own = place.with_name(f"{place.name}.lock")
+    return [*([own] if own.exists() else []), *(place.rglob("*.lock") if place.is_dir() else [])]
+
+
+def is_attributes(path: str) -> bool:
+    """Tell whether a path is one of the files that git reads attributes from."""
+    return path.rpartition("/")[2] == ".gitattributes"
 
 
 def parse_status(text: str) -> TreeState:

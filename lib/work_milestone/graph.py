@@ -9,9 +9,11 @@ Rules:
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -38,18 +40,41 @@ def open_run(root: Path) -> Run:
     else:
         for number in (signal.SIGPIPE, signal.SIGINT):  # `doit list | head` ends as every filter does
             signal.signal(number, signal.SIG_DFL)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # titles hold any letter, terminals do not
     run = Run(root, commandline.variables())
+    _look_at_receipts(run)
     if run.faults and not {"milestone", "preflight"} & set(commandline.words()):
         raise InvalidDodoFile("\n".join(run.faults))
+    _require_known(run)
     if run.plan:
-        if unknown := commandline.unknown_issues(run.items.keys()):
-            known = ", ".join(f"#{issue}" for issue in list(run.items)[:20])
-            raise InvalidDodoFile(f"{unknown[0]}: milestone {run.number} has no such item; it has {known or 'none'}")
         ranks = {item.issue: _PRIORITIES.index(item.priority) for item in run.plan.items.values()}
         schedule.install(
             run.settings.max_sessions, lambda issue: -1 if run.attempt_state(issue) == "alive" else ranks.get(issue, 9)
         )
     return run
+
+
+def _require_known(run: Run) -> None:
+    """Raise InvalidDodoFile for a word such as `item:99` or `wave:9` that names nothing, with what there is."""
+    for word, kind, number in commandline.named_steps():
+        if run.number is None:
+            raise InvalidDodoFile(f"{word}: say which milestone: doit {word} n=N")
+        known = [wave.wave for wave in run.waves] if kind in ("wave", "relay") else list(run.items)
+        if run.plan and number not in known:
+            told = ", ".join(f"{kind}:{other}" for other in known[:20])
+            raise InvalidDodoFile(f"{word}: milestone {run.number} has no such step; it has {told or 'none'}")
+
+
+def _look_at_receipts(run: Run) -> None:
+    """Put what makes the run folder unusable among the faults: everything rests on it."""
+    try:
+        for issue in run.folder.issues() & run.items.keys():
+            run.result(issue), run.merge(issue)
+        run.branch_receipt  # noqa: B018 - reading it is the point
+    except MilestoneError as error:
+        run.faults.append(str(error))
 
 
 def _remove_bytecode(root: Path) -> None:
@@ -88,12 +113,20 @@ def step(
         "basename": name,
         "actions": [(_guard, [action, *args])],
         "task_dep": list(after),
-        "uptodate": [fresh or False],
+        "uptodate": [partial(_is_fresh, fresh) if fresh else False],
         # A missing target overrides `fresh`: what git shows as done needs no receipt.
         "targets": [str(receipt)] if receipt is not None and receipt.exists() else [],
         "doc": doc,
         "io": {"capture": False},
     }
+
+
+def _is_fresh(fresh: Callable[[], bool]) -> bool:
+    """Tell whether there is nothing to do; what cannot be told is done, and says then what is wrong."""
+    try:
+        return fresh()
+    except MilestoneError:
+        return False
 
 
 def _guard(action: Callable[..., None], *args: Any) -> TaskFailed | None:

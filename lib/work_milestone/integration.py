@@ -59,11 +59,12 @@ def begin(run: Run) -> None:
         target = old if old and resumed else main
         _record(run, base)
     else:
-        # A milestone that had landed and got new items starts from main as it is now; its base stays, for what
-        # was merged since then counts.
-        target = old or (main if run.folder.load(run.folder.path / "land.json") else _lost(run, main))
+        # A milestone that has landed and got new items starts from main as it is now. One that has not was killed
+        # before it made the branch, or the branch was deleted: what was merged is merged again, from sessions' heads.
+        landed = run.repo.refs(run.landed_ref)
+        target = old or (main if landed else str(run.branch_receipt["base"]))
     if old != target:
-        run.repo.move(run.ref, target, old or git.ZERO)
+        run.repo.move(run.ref, target, old or git.ABSENT)
     run.tell("branch", "ready", f"{run.branch} at {target[:10]}")
 
 
@@ -71,12 +72,6 @@ def _record(run: Run, base: str) -> None:
     path = run.folder.path / "branch.json"
     run.folder.write(path, "branch", "made", durable=True, branch=run.branch, base=base, main=run.main)
     run.reread()
-
-
-def _lost(run: Run, main: str) -> str:
-    """Where to put a branch that was recorded and is not there: the run was killed in between, or it was deleted."""
-    receipt = run.branch_receipt or {}
-    return str(receipt.get("base") or main)
 
 
 def _first_base(run: Run, main: str) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from work_milestone import backlog_sync, gates, git, integration, merge_queue, worktrees
+from work_milestone import backlog_sync, gates, git, integration, merge_queue, preparation, worktrees
 from work_milestone.errors import LandingWaitsError, MilestoneError
 from work_milestone.runs import Run
 from work_milestone.texts import count, one_line
@@ -50,8 +50,8 @@ def is_landed(run: Run) -> bool:
     receipt = run.folder.load(run.folder.path / "land.json") or {}
     if receipt.get("status") != "landed" or head not in (None, receipt.get("head")):
         return False
-    commit = str(receipt["commit"])
-    return run.repo.resolve(commit) is not None and run.repo.is_ancestor(commit, main)
+    commit = run.repo.resolve(str(receipt.get("commit")))
+    return commit is not None and run.repo.is_ancestor(commit, main)
 
 
 def is_gated(run: Run) -> bool:
@@ -111,7 +111,7 @@ def _build(run: Run) -> Candidate:
     onto, head = _tip(run), integration.head(run)
     if run.repo.is_ancestor(head, onto):
         return Candidate(onto, onto, head)
-    merged = run.repo.merge_tree(onto, head, merge_queue.attributes_place(run, head))
+    merged = run.repo.merge_tree(onto, head, merge_queue.place_for(run, head))
     if merged.conflicts:
         raise LandingWaitsError(
             f"{run.main} has moved and conflicts with {run.branch} in {', '.join(merged.conflicts[:8])}; merge "
@@ -151,14 +151,20 @@ def land(run: Run) -> None:
             _advance(run, candidate)
         except git.RefMovedError:
             continue  # main moved: what was gated is not what main would become
-        earlier = run.folder.load(run.folder.path / "land.json") or {}
-        run.folder.write(
-            run.folder.path / "land.json", "land", "landed", durable=True, commit=candidate.commit, main=run.main,
-            head=candidate.head, pushed_branch=bool(earlier.get("pushed_branch")),
-        )  # fmt: skip
+        _record_landed(run, candidate)
         run.tell("land", "landed", f"{run.main} at {candidate.commit[:10]}")
         return
     raise LandingWaitsError(f"{run.main} moved {TRIES} times while this was gated; then: doit land n={run.number}")
+
+
+def _record_landed(run: Run, candidate: Candidate) -> None:
+    """Write down what has landed, under a ref too: the branch goes away, and its squash commits' trailers decide."""
+    run.repo.move(f"{run.landed_ref}/{candidate.head[:12]}", candidate.head)
+    earlier = run.folder.load(run.folder.path / "land.json") or {}
+    run.folder.write(
+        run.folder.path / "land.json", "land", "landed", durable=True, commit=candidate.commit, main=run.main,
+        head=candidate.head, pushed_branch=bool(earlier.get("pushed_branch")),
+    )  # fmt: skip
 
 
 def _advance(run: Run, candidate: Candidate) -> None:
@@ -195,7 +201,9 @@ def _obstacle(run: Run, place: Path, old: str, new: str, words: str) -> str:
 
 
 def _wait(run: Run, reason: str, *, pushed_branch: bool = False) -> LandingWaitsError:
-    run.folder.write(run.folder.path / "land.json", "land", "waiting", reason=reason, pushed_branch=pushed_branch)
+    path = run.folder.path / "land.json"
+    pushed = pushed_branch or bool((run.folder.load(path) or {}).get("pushed_branch"))
+    run.folder.write(path, "land", "waiting", reason=reason, pushed_branch=pushed)
     return LandingWaitsError(f"ready to land, but {reason}; then: doit land n={run.number}")
 
 
@@ -239,16 +247,48 @@ def is_closed(run: Run) -> bool:
 
 def close(run: Run) -> None:
     """Close the milestone: the backlog says so, worktrees and branches go away, the receipts stay."""
+    _require_idle(run)
+    head = run.repo.resolve(run.ref)
+    if head is not None:
+        main = str(run.repo.resolve(run.main_ref))
+        landed = run.folder.load(run.folder.path / "land.json") or {}
+        if landed.get("status") != "landed" or landed.get("head") != head:
+            _record_landed(run, Candidate(main, main, head))  # by somebody else, or by a run that was killed since
+    for item in run.items.values():
+        if run.facts(item.issue).parts:
+            backlog_sync.write_done(run, item, time.time())
     backlog_sync.close(run)
     run.pool.remove_all(integration.folder(run))
-    landed = run.folder.load(run.folder.path / "land.json") or {}
-    if landed.get("pushed_branch") and run.remote:
-        run.repo.call("push", "--quiet", run.remote, "--delete", run.ref, accept=range(256))
-    spent = [*run.repo.refs(f"refs/heads/work/{run.number}"), *run.repo.refs(f"refs/milestone/{run.number}/candidate")]
-    in_use = {f"refs/heads/{found.branch}" for found in run.repo.checkouts()}
-    run.repo.delete(ref for ref in (*spent, run.ref) if ref not in in_use)
+    _delete_branches(run)
     worktrees.remove_repository_lock(run.repo)
     run.lock.remove()
     run.folder.write(run.folder.path / "milestone.json", "milestone", "closed", durable=True)
     run.reread()
     run.tell("milestone", "closed", count(len(run.items), "item"))
+
+
+def _require_idle(run: Run) -> None:
+    """Raise MilestoneError while a session is at work, as that of an item which has left the plan may be."""
+    alive = [issue for issue in sorted(run.folder.issues()) if run.attempt_state(issue) == "alive"]
+    if alive:
+        names = ", ".join(f"#{issue}" for issue in alive)
+        raise MilestoneError(
+            f"sessions of {names} are still at work; when they are done: doit milestone n={run.number}"
+        )
+
+
+def _delete_branches(run: Run) -> None:
+    """Delete the run's own branches; what of a session's work was not merged is kept under a ref first."""
+    landed = run.folder.load(run.folder.path / "land.json") or {}
+    if landed.get("pushed_branch") and run.remote:
+        run.repo.call("push", "--quiet", run.remote, "--delete", run.ref, accept=range(256))
+    in_use = {f"refs/heads/{found.branch}" for found in run.repo.checkouts()}
+    heads = run.repo.refs(f"refs/heads/work/{run.number}")
+    spent = [*run.repo.refs(f"refs/milestone/{run.number}/candidate"), run.ref]
+    for issue in sorted(run.folder.issues()):
+        ref = f"refs/heads/{(run.folder.load(run.folder.receipt(issue, 'worktree')) or {}).get('branch')}"
+        if ref in heads:
+            if heads[ref] not in run.parts.get(issue, {}):
+                worktrees.keep(run.repo, preparation.attempt_ref(run, issue, run.folder.attempts(issue)), heads[ref])
+            spent.append(ref)
+    run.repo.delete(ref for ref in spent if ref not in in_use)

@@ -16,8 +16,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from work_milestone import backlog_sync, gates, git, integration, worktrees
+from work_milestone.errors import GitError
 from work_milestone.plan import Item
 from work_milestone.receipts import Receipt
 from work_milestone.runs import TRAILER, Run
@@ -52,6 +54,10 @@ def merge(run: Run, item: Item) -> None:
             _merge(run, item, result)
         except git.RefMovedError:
             run.reread()  # somebody else moved the branch: what was built is not what would be merged
+        except GitError as error:
+            # What git cannot merge at all (histories without a common root) is this item's outcome alone.
+            _record(run, item, Merge.CONFLICT, one_line(str(error))[:500])
+            return
         else:
             return
     _record(run, item, Merge.CONFLICT, f"{run.branch} was moved by others {TRIES} times while this was merged")
@@ -59,7 +65,7 @@ def merge(run: Run, item: Item) -> None:
 
 def _merge(run: Run, item: Item, result: Receipt) -> None:
     old, head = integration.head(run), str(result["head"])
-    place = attributes_place(run, old)
+    place = place_for(run, old)
     merged = run.repo.merge_tree(old, head, place)
     if merged.conflicts:
         files, kinds = ", ".join(merged.conflicts[:8]), ", ".join(merged.messages)
@@ -67,6 +73,7 @@ def _merge(run: Run, item: Item, result: Receipt) -> None:
         return
     tree = _own_changes(run, item, merged.tree, result)
     commit = run.repo.commit_tree(tree, [old], message(run, item, result), float(result["ended"]))
+    run.repo.derive_attributes(commit, old, [str(name) for name in result.get("files", [])])
     wanted = run.require_plan().gates.pre_merge
     pin = f"refs/milestone/{run.number}/candidate/{item.issue}"
     if wanted:
@@ -84,21 +91,19 @@ def _merge(run: Run, item: Item, result: Receipt) -> None:
     run.note_part(item.issue, head, whole=whole)
     if whole:
         backlog_sync.write_done(run, item, result["ended"])
-    if any(str(name).endswith(".gitattributes") for name in result.get("files", [])):
-        run.attributes = True
     _record(run, item, Merge.MERGED, "" if whole else "its finished part", commit=commit, head=head, onto=old)
 
 
-def attributes_place(run: Run, commit: str) -> Path:
-    """Return where a merge is made: git reads `.gitattributes` from the checkout that it stands in."""
+def place_for(run: Run, commit: str) -> Path:
+    """Return where a merge onto a commit is made: git reads `.gitattributes` from the checkout that it stands in.
+
+    It has the commit checked out where that holds such a file, or where what stood there before does: a rejected
+    candidate's attributes are nobody's.
+    """
     place = integration.folder(run)
-    if not (place / ".git").exists():
-        with worktrees.repository_lock(run.repo):
-            run.repo.call("worktree", "prune")
-            run.repo.call("worktree", "add", "-q", "--detach", "--no-checkout", "--", str(place), commit)
-    if run.attributes is None:
-        run.attributes = run.repo.has_attributes(commit)
-    if run.attributes:
+    worktrees.ensure_detached(run.repo, run.pool, place, commit)
+    before = worktrees.head_of(place)
+    if before != commit and (run.repo.has_attributes(commit) or (before and run.repo.has_attributes(before))):
         worktrees.checkout_detached(run.repo, run.pool, place, commit)
     return place
 
@@ -132,8 +137,9 @@ def commonest_type(subjects: Sequence[str]) -> str:
     return found.most_common(1)[0][0] if found else "feat"
 
 
-def _record(run: Run, item: Item, status: Merge, reason: str, **fields: object) -> None:
+def _record(run: Run, item: Item, status: Merge, reason: str, **fields: Any) -> None:
     path = run.folder.receipt(item.issue, "merge")
+    attempt = (run.result(item.issue) or {}).get("attempt", 0)
     run.begin(item.issue)
-    run.folder.write(path, "merge", status.value, durable=True, reason=reason, **fields)
-    run.tell("merge", status.value, reason or str(fields.get("commit", ""))[:10], item=item)
+    run.folder.write(path, "merge", status.value, reason=reason, attempt=attempt, **fields)
+    run.tell("merge", status.value, reason or str(fields.get("commit", ""))[:10], issue=item.issue)

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator
 
-from work_milestone import agents, backlog_sync, git, integration, sessions
+from work_milestone import agents, backlog_sync, git, integration, preparation, sessions
 from work_milestone.errors import LockedError, MilestoneError, PreflightError, ProcessError
 from work_milestone.plan import list_plans
 from work_milestone.runs import Run
@@ -19,7 +19,6 @@ from work_milestone.settings import check_agent, session_settings
 from work_milestone.texts import count
 from work_milestone.worktrees import LOCK_FILE
 
-EXCLUDED = "/.milestone/[0-9]*/"
 STALE_DAYS = 7
 _UNFINISHED = {"MERGE_HEAD": "merge", "rebase-merge": "rebase", "rebase-apply": "rebase", "CHERRY_PICK_HEAD":
                "cherry-pick", "REVERT_HEAD": "revert", "BISECT_LOG": "bisect"}  # fmt: skip
@@ -30,16 +29,14 @@ def check(run: Run) -> None:
     faults = list(run.faults)
     if run.number is None:
         raise PreflightError(faults or [call_line(run)])
-    outside = list(_repository(run))
-    if not outside:
-        _exclude(run)  # before the lock's folder would show in git status
-        faults += [*_lock(run), *_checkout(run), *_branches(run)]
-    faults += outside
+    if outside := list(_repository(run)):
+        raise PreflightError([*faults, *outside])
+    faults += [*_lock(run), *_checkout(run), *_branches(run)]
     if run.plan:
-        faults += [*_items(run), *_agents(run), *backlog_sync.faults(run)]
+        faults += [*_items(run), *([] if run.settings_faults else _agents(run)), *backlog_sync.faults(run)]
     if faults:
         run.lock.release()
-        raise PreflightError(faults)
+        raise PreflightError([*faults, *run.folder.notes.values()])
     _begin(run)
 
 
@@ -53,7 +50,7 @@ def call_line(run: Run) -> str:
 
 def _lock(run: Run) -> Iterator[str]:
     try:
-        run.lock.acquire()
+        run.take()
     except LockedError:
         yield (
             f"another run of milestone {run.number} is at work: process {run.lock.holder() or 'unknown'}; wait for it, "
@@ -93,6 +90,11 @@ def _checkout(run: Run) -> Iterator[str]:
             f"{run.root / LOCK_FILE}: this is a session's own worktree; the tool is not started inside one (if no "
             "session is at work here, remove the file)"
         )
+    elif (run.root / ".claude").is_file():
+        yield f"{run.root / '.claude'}: a file; sessions need a folder of that name for their lock file"
+    for name in ("items", "waves", "gates", "worktrees", "integration"):
+        if (path := run.folder.path / name).exists() and not path.is_dir():
+            yield f"{path}: a file, where the run keeps a folder; move it away"
     folder = run.repo.text("rev-parse", "--path-format=absolute", "--git-dir")
     for name, what in _UNFINISHED.items():
         if (run.root / folder / name).exists():
@@ -124,10 +126,24 @@ def _branches(run: Run) -> Iterator[str]:
         yield f"{run.branch} is both the integration branch and main; give the plan another integration_branch"
     yield from _names_in_the_way(run, heads)
     for found in run.repo.checkouts():
-        if found.branch == run.branch:
-            yield f"{run.branch} is checked out in {found.path}; switch that to another branch: git switch {main}"
+        ours = found.path.parent == run.pool.folder
+        if found.branch and (found.branch == run.branch or found.branch.startswith(f"work/{run.number}/")) and not ours:
+            yield f"{found.branch} is checked out in {found.path}; switch that to another branch: git switch {main}"
+    yield from _remote(run)
     if run.settings.branch is None and integration.is_foreign(run):
         yield _foreign(run, main)
+
+
+def _remote(run: Run) -> Iterator[str]:
+    if not run.remote:
+        return
+    if run.remote not in run.repo.text("remote").split():
+        yield f"remote {run.remote} does not exist; git remote -v lists those that do; remote=none pushes nothing"
+        return
+    ours, theirs = run.repo.resolve(run.main_ref), run.repo.resolve(f"refs/remotes/{run.remote}/{run.main}")
+    parted = ours and theirs and not run.repo.is_ancestor(theirs, ours) and not run.repo.is_ancestor(ours, theirs)
+    if parted and not run.complete:
+        yield f"{run.main} and {run.remote}/{run.main} have parted; bring them together first, or set remote=none"
 
 
 def _names_in_the_way(run: Run, heads: Collection[str]) -> Iterator[str]:
@@ -137,8 +153,12 @@ def _names_in_the_way(run: Run, heads: Collection[str]) -> Iterator[str]:
         for name in ("/".join(parts[:length]) for length in range(1, len(parts))):
             if f"refs/heads/{name}" in heads:
                 yield f"branch {name} is in the way of {wanted}; rename it: git branch -m {name} {name}-old"
-    if any(ref.startswith(f"{run.ref}/") for ref in heads):
-        yield f"branches below {run.branch}/ are in the way of {run.branch}; rename them"
+    wanted_too = {f"refs/heads/{preparation.branch_of(run, item)}" for item in run.items.values()} | {run.ref}
+    for ref in heads:
+        if (above := ref.rpartition("/")[0]) in wanted_too:
+            name = ref.removeprefix("refs/heads/")
+            wanted = above.removeprefix("refs/heads/")
+            yield f"branch {name} is in the way of {wanted}; rename it: git branch -m {name} NAME"
 
 
 def _foreign(run: Run, main: str) -> str:
@@ -155,6 +175,8 @@ def _foreign(run: Run, main: str) -> str:
 
 def _items(run: Run) -> Iterator[str]:
     plan = run.require_plan()
+    if not plan.items:
+        yield f"{plan.path}: the plan has no items; there is nothing to build"
     for item in plan.ungroomed:
         yield f"{plan.path}: #{item.issue} {item.title!r} is not groomed; groom it, then set groomed: true"
 
@@ -178,19 +200,11 @@ def _agents(run: Run) -> Iterator[str]:
 # -- beginning
 
 
-def _exclude(run: Run) -> None:
-    """Keep the run folders out of git's sight, in the repository's own excludes."""
-    exclude = run.repo.common / "info" / "exclude"
-    text = exclude.read_text(errors="surrogateescape") if exclude.exists() else ""
-    if EXCLUDED not in text.splitlines():
-        exclude.parent.mkdir(exist_ok=True)
-        with exclude.open("a", errors="surrogateescape") as file:
-            file.write(("" if text.endswith("\n") or not text else "\n") + EXCLUDED + "\n")
-
-
 def _begin(run: Run) -> None:
     """Take the run folder into use."""
     run.reread()
+    # These refs are this milestone's alone, and we hold the run lock.
+    run.repo.remove_locks(f"refs/heads/work/{run.number}", f"refs/milestone/{run.number}", run.ref)
     run.pool.write_excludes()
     alive = sessions.adopt(run)
     for note in notes(run):
@@ -208,6 +222,11 @@ def notes(run: Run) -> Iterator[str]:
     for issue in run.items:
         run.result(issue), run.merge(issue)
     yield from run.folder.notes.values()
+    theirs = f"refs/remotes/{run.remote}/{run.main}"
+    if run.remote and run.repo.resolve(theirs):
+        ahead = int(run.repo.text("rev-list", "--count", f"{theirs}..{run.main_ref}"))
+        if ahead:
+            yield f"{count(ahead, 'commit')} on {run.main} new to {run.remote} will be pushed with the landing"
     if run.repo.text("rev-parse", "--is-shallow-repository") == "true":
         yield "the clone is shallow: sessions see as little history as it has"
     if run.repo.config("core.sparseCheckout", kind="bool") == "true":

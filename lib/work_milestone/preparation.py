@@ -2,7 +2,7 @@
 
 Rules:
 - Nothing is prepared while an attempt is alive or waits to be judged: its worktree is its own.
-- What a dead attempt left running is ended, and what it committed is pinned, before its branch is set anew.
+- What a branch held is pinned before it is set anew.
 - Branch and path come from the receipt, so that an edited title changes nothing under way.
 """
 
@@ -14,8 +14,9 @@ import time
 import uuid
 from pathlib import Path
 
-from work_milestone import backlog_sync, integration, process, relay, render, worktrees
-from work_milestone.plan import Item, slugify
+from work_milestone import backlog_sync, branches, integration, relay, render, worktrees
+from work_milestone.errors import MilestoneError
+from work_milestone.plan import Item
 from work_milestone.receipts import write_atomic
 from work_milestone.runs import Run
 from work_milestone.settings import session_settings
@@ -42,41 +43,33 @@ def prepare(run: Run, item: Item) -> None:
 def _prepare(run: Run, item: Item) -> None:
     number = run.folder.attempts(item.issue) + 1
     path = run.folder.receipt(item.issue, "worktree")
-    earlier = run.folder.load(path) or {}
-    branch = str(earlier.get("branch") or branch_name(run, item))
+    branch = branch_of(run, item)
     base = integration.head(run)
-    if number > 1:
-        _end_leftovers(run, item, number - 1)
-        _pin_branch(run, item, branch, base, number - 1)
+    _keep_branch(run, item, branch, base, number - 1)
     run.begin(item.issue)
     place = run.pool.take(branch, base)
     run.folder.write(path, "worktree", "ready", branch=branch, path=str(place), base=base, attempt=number)
 
 
-def branch_name(run: Run, item: Item) -> str:
-    """Name an item's branch."""
-    slug = slugify(item.title)
+def branch_of(run: Run, item: Item) -> str:
+    """Name an item's branch: the one that it began with, whatever its title is by now."""
+    earlier = run.folder.load(run.folder.receipt(item.issue, "worktree"))
+    if earlier:
+        return str(earlier["branch"])
+    slug = branches.slugify(item.title)
     return f"work/{run.number}/{item.issue}" + (f"-{slug}" if slug else "")
 
 
-def _end_leftovers(run: Run, item: Item, number: int) -> None:
-    attempt = run.folder.attempt(item.issue, number)
-    session = run.folder.load(attempt / "session.json") or {}
-    if session.get("mark") and process.attempt_state(attempt) == "dead":
-        process.sweep(str(session["mark"]))
-
-
-def _pin_branch(run: Run, item: Item, branch: str, base: str, number: int) -> None:
-    """Keep an earlier attempt's commits, which the branch is about to leave."""
+def _keep_branch(run: Run, item: Item, branch: str, base: str, number: int) -> None:
+    """Keep the commits, an earlier attempt's or a person's, that a branch is about to leave."""
     old = run.repo.resolve(f"refs/heads/{branch}")
-    ref = attempt_ref(run, item, number)
-    if old and not run.repo.is_ancestor(old, base) and run.repo.resolve(ref) is None:
-        run.repo.move(ref, old)
+    if old and old != base and not run.repo.is_ancestor(old, base):
+        worktrees.keep(run.repo, attempt_ref(run, item.issue, number), old)
 
 
-def attempt_ref(run: Run, item: Item, number: int) -> str:
+def attempt_ref(run: Run, issue: int, number: int) -> str:
     """Name the ref that keeps what an attempt made."""
-    return f"refs/milestone/{run.number}/attempt/{item.issue}/{number}"
+    return f"refs/milestone/{run.number}/attempt/{issue}/{number}"
 
 
 def write_lock(run: Run, item: Item) -> None:
@@ -96,8 +89,14 @@ def _write_lock(run: Run, item: Item) -> None:
         "model": session_settings(run.settings, item).model,
     }
     path = Path(worktree["path"]) / worktrees.LOCK_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise MilestoneError(
+            f"{path}: cannot be written ({error.strerror}); the lock file must have its place"
+        ) from error
+    worktrees.claim(Path(worktree["path"]), mark)
     run.folder.write(run.folder.receipt(item.issue, "lock"), "lock", "ready", mark=mark, path=str(path))
 
 

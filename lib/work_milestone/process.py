@@ -328,6 +328,14 @@ def sweep(mark: str) -> int:
     return len(ended)
 
 
+def await_marked(mark: str, seconds: float) -> None:
+    """Wait until no process bears a mark any more, at most `seconds`."""
+    import psutil
+
+    found = [one for one in psutil.process_iter() if _bears(one, mark)]
+    _await_end(found, time.monotonic() + seconds)
+
+
 def _bears(one: psutil.Process, mark: str) -> bool:
     """Whether a process is this user's and was started with the mark."""
     import psutil
@@ -508,7 +516,7 @@ def _read(attempt: Path, name: str) -> dict[str, object]:
     """Read a record of the supervisor's; empty when it is absent, half-written or foreign."""
     try:
         found = json.loads((attempt / f"{name}.json").read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) and "version" in found else {}
 

@@ -21,7 +21,20 @@ from typing import Any
 from work_milestone.errors import LockedError, ReceiptError
 
 VERSION = 1
-STEPS = ("branch", "worktree", "lock", "spawn", "merge", "wave", "relay", "gates", "land", "milestone")
+# What each step's receipt must hold to be one; a commit is named by its id.
+FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "branch": {"branch": str, "base": str, "main": str},
+    "worktree": {"branch": str, "path": str, "base": str, "attempt": int},
+    "lock": {"mark": str},
+    "session": {"mark": str, "path": str, "branch": str, "base": str, "attempt": int, "started": (int, float)},
+    "spawn": {"attempt": int},
+    "merge": {},
+    "wave": {},
+    "relay": {"inputs": str},
+    "gates": {"commit": str, "onto": str, "head": str},
+    "land": {},
+    "milestone": {},
+}
 Receipt = dict[str, Any]
 PATIENCE = 20  # looks, 2 ms apart
 
@@ -31,7 +44,7 @@ class RunFolder:
 
     def __init__(self, root: Path, number: int) -> None:
         self.root = root
-        self.path = root / ".milestone" / str(number)
+        self.path = (root / ".milestone").resolve() / str(number)  # git tells real paths
         self.notes: dict[Path, str] = {}
         self._read: dict[Path, Receipt | None] = {}
 
@@ -68,9 +81,11 @@ class RunFolder:
 
     def load(self, path: Path) -> Receipt | None:
         """Read a receipt, once a process. Raise ReceiptError when a newer version of this tool wrote it."""
-        if path not in self._read:
-            self._read[path] = self._parse(path)
-        return self._read[path]
+        try:
+            return self._read[path]
+        except KeyError:
+            receipt = self._read[path] = self._parse(path)
+            return receipt
 
     def write(self, path: Path, step: str, status: str, /, *, durable: bool = False, **fields: Any) -> Receipt:
         """Write the receipt of a step; `durable` when losing it to a power cut would cost a session."""
@@ -98,23 +113,30 @@ class RunFolder:
             self.notes[path] = f"{self._name(path)}: cannot be read ({error.strerror}); counts as absent"
             return None
         try:
-            receipt = json.loads(text)
+            receipt = json.loads(text.decode("utf-8", "surrogateescape"))  # as it was written
         except (ValueError, RecursionError):
             receipt = None
-        if not isinstance(receipt, dict) or receipt.get("step") not in STEPS or "status" not in receipt:
+        if isinstance(receipt, dict) and receipt.get("version", VERSION) != VERSION:
+            raise ReceiptError(
+                f"{self._name(path)}: written in version {receipt['version']!r} of the format, this tool reads "
+                f"version {VERSION}; go on with the version of work-milestone that began this run, or move the file "
+                "away to do the step again"
+            )
+        if not isinstance(receipt, dict) or not _is_whole(receipt):
             what = "empty" if not text.strip() else "not a receipt of this tool"
             self.notes[path] = f"{self._name(path)}: {what}; counts as absent, the step is done again"
             return None
-        if receipt.get("version") != VERSION:
-            raise ReceiptError(
-                f"{self._name(path)}: written in version {receipt.get('version')!r} of the format, this tool "
-                f"reads version {VERSION}; go on with the version of work-milestone that began this run, or "
-                "move the file away to do the step again"
-            )
         return receipt
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def _is_whole(receipt: Receipt) -> bool:
+    """Tell whether a receipt says what its step's receipts say."""
+    wanted = FIELDS.get(str(receipt.get("step")))
+    always: dict[str, type | tuple[type, ...]] = {"version": int, "status": str, "ended": (int, float)}
+    return wanted is not None and all(isinstance(receipt.get(name), kind) for name, kind in (always | wanted).items())
 
 
 def write_atomic(path: Path, text: str, *, durable: bool = False) -> None:

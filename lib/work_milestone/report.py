@@ -48,7 +48,7 @@ def rows(run: Run) -> list[Row]:
 def _row(run: Run, item: Item) -> Row:
     facts, result = run.facts(item.issue), run.result(item.issue) or {}
     merge = run.merge(item.issue) or {}
-    elapsed, cost, place = result.get("elapsed"), result.get("cost"), ""
+    elapsed, cost, place = result.get("elapsed"), result.get("spent") or None, ""
     state, detail, log = facts.word, facts.reason, ""
     if facts.merged:
         detail = str(merge.get("commit", ""))[:10]

@@ -24,7 +24,6 @@ from work_milestone.runs import Run
 from work_milestone.texts import span, wants_color
 
 OK, UNSETTLED, BROKEN = 0, 1, 2
-QUIET = frozenset({"preflight"})
 COLORS = {"complete": "32", "merged": "32", "passed": "32", "landed": "32", "closed": "32", "started": "36",
           "adopted": "36", "settled": "1", "written": "2", "note": "33", "waiting": "33", "partial": "33",
           "retry": "33", "skipped": "33", "ready": "2"}  # fmt: skip
@@ -41,9 +40,8 @@ class Console:
         """Write text, if anybody still reads."""
         if self.stream is None:
             return
-        encoding = self.stream.encoding or "utf-8"
         try:
-            self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            self.stream.write(text)
             self.stream.flush()
         except (BrokenPipeError, ValueError):
             self.close()

@@ -4,7 +4,9 @@ Rules:
 - Success is the agent's word AND git's: on its own branch, with commits since its base.
 - What a successful session left uncommitted is committed for it, in a commit that says so. Of any other, head
   and uncommitted work are pinned under a ref.
-- The worktree is given back only when all of that is done, and the result is written last.
+- The result is written before the worktree is given back, and a worktree that has become another session's is not
+  touched: the branch has what was committed.
+- Whatever an agent did to its worktree is its own outcome, and never stops the others.
 """
 
 from __future__ import annotations
@@ -16,38 +18,43 @@ from pathlib import Path
 from typing import Any
 
 from work_milestone import agents, completion, gates, git, preparation, process, worktrees
-from work_milestone.plan import Item
+from work_milestone.errors import GitError
 from work_milestone.runs import Run
 from work_milestone.states import WITH_WORK, Session
 from work_milestone.texts import count, last_line, one_line
 
+REASONS = ("exited", "signalled", "timeout", "stopped", "not-started")
 REST_SUBJECT = "chore: commit what the session left uncommitted"
 
 
-def judge(run: Run, item: Item, number: int) -> Session:
-    """Say how an attempt ended, keep what it made, free its worktree, write the result."""
-    attempt = run.folder.attempt(item.issue, number)
-    session = run.folder.load(attempt / "session.json") or run.folder.load(run.folder.receipt(item.issue, "worktree"))
-    record, session = read_exit(attempt), session or {}
-    if record is None and session.get("mark"):
+def judge(run: Run, issue: int, number: int) -> Session:
+    """Say how an attempt ended, keep what it made, write the result, free its worktree."""
+    attempt = run.folder.attempt(issue, number)
+    session = run.folder.load(attempt / "session.json") or {}
+    record = read_exit(attempt)
+    if record is None and session:
         process.sweep(str(session["mark"]))
     outcome, report = _read(session, record, attempt)
     made: dict[str, Any] = {"head": None}
-    if "path" in session:
-        outcome, made = _keep(run, item, number, session, outcome)
-    started = float(session.get("started") or time.time())
-    elapsed = max(0.0, float((record or {}).get("ended") or time.time()) - started)
+    if session:
+        outcome, made = _keep(run, issue, number, session, outcome)
+    began = float(session.get("started") or time.time())
+    elapsed = max(0.0, float((record or {}).get("ended") or time.time()) - began)
+    earlier = run.result(issue) or {}
     run.folder.write(
-        run.folder.receipt(item.issue, "spawn"), "spawn", outcome.status.value, durable=True, attempt=number,
+        run.folder.receipt(issue, "spawn"), "spawn", outcome.status.value, attempt=number,
         detail=outcome.detail, notes=report.notes[:4000], blocker=report.blocker[:2000], cost=outcome.cost,
-        started=started, elapsed=elapsed, log=str(attempt), **made,
+        spent=float(earlier.get("spent") or 0) + (outcome.cost or 0), started=began, elapsed=elapsed,
+        log=str(attempt), **made,
     )  # fmt: skip
-    run.begin(item.issue)
-    detail = (
-        outcome.detail
-        or f"{count(len(made.get('commits', [])), 'commit')}, {count(len(made.get('files', [])), 'file')}"
-    )
-    run.tell("spawn", outcome.status.value, detail, item=item, elapsed=elapsed, cost=outcome.cost)
+    run.begin(issue)
+    if made["head"]:
+        run.note_head(str(made["head"]))
+    if session:
+        _give_back(run, Path(session["path"]), str(session["mark"]))
+    commits, files = len(made.get("commits") or ()), len(made.get("files") or ())
+    detail = outcome.detail or f"{count(commits, 'commit')}, {count(files, 'file')}"
+    run.tell("spawn", outcome.status.value, detail, issue=issue, elapsed=elapsed, cost=outcome.cost)
     return outcome.status
 
 
@@ -66,10 +73,13 @@ def _read(
 def read_exit(attempt: Path) -> dict[str, Any] | None:
     """Read the supervisor's record of an attempt, None when there is none."""
     try:
-        record = json.loads((attempt / "exit.json").read_text())
-    except (OSError, ValueError):
+        record = json.loads((attempt / "exit.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) else None
+    if not isinstance(record, dict) or record.get("reason") not in REASONS:
+        return None
+    whole = isinstance(record.get("ended"), int | float) and isinstance(record.get("code"), int | None)
+    return record if whole else None
 
 
 def _outcome(session: dict[str, Any], record: dict[str, Any] | None, attempt: Path) -> agents.Outcome:
@@ -93,34 +103,43 @@ def _outcome(session: dict[str, Any], record: dict[str, Any] | None, attempt: Pa
 
 
 def _keep(
-    run: Run, item: Item, number: int, session: dict[str, Any], outcome: agents.Outcome
+    run: Run, issue: int, number: int, session: dict[str, Any], outcome: agents.Outcome
 ) -> tuple[agents.Outcome, dict[str, Any]]:
-    """Bring what a session made into refs and free its worktree."""
+    """Bring what a session made into refs, from its worktree, or from its branch where that is not its own any more."""
     place, branch, base = Path(session["path"]), str(session["branch"]), str(session["base"])
     made: dict[str, Any] = {"branch": branch, "base": base, "head": None}
-    if not (place / ".git").exists():
-        run.pool.free(place)
-        return replace(outcome, status=Session.CRASHED, detail=f"its worktree {place} is gone"), made
-    env = run.pool.environment()
-    state = run.repo.state(place, env=env)
-    if outcome.status in WITH_WORK:
-        state, fault = _commit_rest(run, place, branch, state)
-        commits = run.repo.commits(base, state.head) if state.head and not fault else []
-        if commits and state.head:
-            files = run.repo.changed(base, state.head)
-            made |= {
-                "head": state.head,
-                "files": files,
-                "commits": [{"id": commit.id, "subject": commit.subject} for commit in commits],
-            }
-            run.note_head(state.head)
-        else:
-            outcome = replace(outcome, status=Session.FAILED, detail=fault or "it committed nothing")
-    if outcome.status not in WITH_WORK and (state.head != base or _is_dirty(state)):
-        worktrees.pin(run.repo, place, env, preparation.attempt_ref(run, item, number), time.time())
-    (place / worktrees.LOCK_FILE).unlink(missing_ok=True)
-    run.pool.free(place)
+    ref, env = preparation.attempt_ref(run, issue, number), run.pool.environment()
+    claimed = worktrees.is_claimed(place, str(session["mark"]))
+    try:
+        state = run.repo.state(place, env=env) if claimed else _state_of_branch(run, branch)
+        if outcome.status in WITH_WORK:
+            state, fault = _commit_rest(run, place, branch, state)
+            commits = run.repo.commits(base, state.head) if state.head and not fault else []
+            files = run.repo.changed(base, str(state.head)) if commits else []
+            if files:
+                made |= {
+                    "head": state.head,
+                    "files": files,
+                    "commits": [{"id": commit.id, "subject": commit.subject} for commit in commits],
+                }
+            else:
+                words = "its commits change nothing" if commits else "it committed nothing"
+                outcome = replace(outcome, status=Session.FAILED, detail=fault or words)
+        if outcome.status not in WITH_WORK and claimed and (state.head != base or state.is_dirty):
+            worktrees.pin(run.repo, place, env, ref, time.time())
+    except GitError as error:
+        # Whatever an agent has done to its worktree is its own outcome, and no reason for the others to stop.
+        outcome = replace(outcome, status=Session.FAILED, detail=one_line(str(error))[:500])
+        made["head"] = None
+        if head := run.repo.resolve(f"refs/heads/{branch}"):
+            worktrees.keep(run.repo, ref, head)
+        if claimed:
+            run.pool.drop(place)
     return outcome, made
+
+
+def _state_of_branch(run: Run, branch: str) -> git.TreeState:
+    return git.TreeState(run.repo.resolve(f"refs/heads/{branch}"), branch, (), (), ())
 
 
 def _commit_rest(run: Run, place: Path, branch: str, state: git.TreeState) -> tuple[git.TreeState, str]:
@@ -130,12 +149,15 @@ def _commit_rest(run: Run, place: Path, branch: str, state: git.TreeState) -> tu
         return state, f"it ended on {on}, not on {branch}"
     if state.unmerged:
         return state, f"it left a merge unfinished: {', '.join(state.unmerged[:5])}"
-    if not _is_dirty(state):
+    if not state.is_dirty:
         return state, ""
     env = run.pool.environment()
     worktrees.commit_rest(run.repo, place, env, REST_SUBJECT)
     return run.repo.state(place, env=env), ""
 
 
-def _is_dirty(state: git.TreeState) -> bool:
-    return bool(state.tracked or state.untracked or state.unmerged)
+def _give_back(run: Run, place: Path, mark: str) -> None:
+    """Free a worktree that is still this session's, once the result is written."""
+    if worktrees.is_claimed(place, mark):
+        (place / worktrees.LOCK_FILE).unlink(missing_ok=True)
+        run.pool.free(place)

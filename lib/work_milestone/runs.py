@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from work_milestone import backlog, git, process, settings, worktrees
+from work_milestone import backlog, backlog_files, git, process, settings, worktrees
 from work_milestone import plan as plans
 from work_milestone.errors import MilestoneError, PlanError
 from work_milestone.journal import Event, Journal
@@ -21,6 +21,7 @@ from work_milestone.receipts import KernelLock, Receipt, RunFolder
 from work_milestone.states import Facts, Merge, Session
 
 TRAILER = "Milestone"
+EXCLUDED = "/.milestone/[0-9]*/"
 Kind = TypeVar("Kind", Session, Merge)
 
 
@@ -37,15 +38,15 @@ class Run:
     def __init__(self, root: Path, variables: Mapping[str, str]) -> None:
         self.root = root
         self.faults: list[str] = []
+        self.settings_faults = False
         self.number = self._number(variables)
         self.settings = self._settings(variables)
         self.plan = self._plan()
         self.folder = RunFolder(root, self.number or 0)
         self.journal = Journal(self.folder.path / "journal.jsonl")
-        self.repo = git.Repo(root)
+        self.repo = git.Repo(root, f"git {self.folder.path}")
         self.pool = worktrees.Pool(self.repo, self.folder.path / "worktrees", self.settings.links)
         self.lock = KernelLock(self.folder.path / "run.lock")
-        self.attributes: bool | None = None  # whether the integration branch holds .gitattributes, once asked
 
     def _number(self, variables: Mapping[str, str]) -> int | None:
         try:
@@ -59,6 +60,7 @@ class Run:
             return settings.load_settings(self.root, variables)
         except PlanError as error:
             self.faults += error.faults
+            self.settings_faults = True
             return settings.Settings()
 
     def _plan(self) -> plans.Plan | None:
@@ -69,6 +71,16 @@ class Run:
         except PlanError as error:
             self.faults += error.faults
             return None
+
+    def take(self) -> None:
+        """Take the run lock, its folder out of git's sight first. Raise LockedError when another run holds it."""
+        exclude = self.repo.common / "info" / "exclude"
+        text = exclude.read_text(errors="surrogateescape") if exclude.exists() else ""
+        if EXCLUDED not in text.splitlines():
+            exclude.parent.mkdir(exist_ok=True)
+            with exclude.open("a", errors="surrogateescape") as file:
+                file.write(("" if text.endswith("\n") or not text else "\n") + EXCLUDED + "\n")
+        self.lock.acquire()
 
     # -- the plan
 
@@ -90,10 +102,10 @@ class Run:
         """The items of the plan, in its order."""
         return self.plan.items if self.plan else {}
 
-    def tell(self, step: str, outcome: str, detail: str = "", *, item: plans.Item | None = None,
+    def tell(self, step: str, outcome: str, detail: str = "", *, issue: int | None = None,
              elapsed: float | None = None, cost: float | None = None) -> None:  # fmt: skip
         """Put an event into the journal."""
-        self.journal.tell(Event(step, outcome, detail, item.issue if item else None, elapsed, cost))
+        self.journal.tell(Event(step, outcome, detail, issue, elapsed, cost))
 
     # -- branches
 
@@ -144,6 +156,11 @@ class Run:
         )
 
     @property
+    def landed_ref(self) -> str:
+        """Below it are the heads that the integration branch had when it landed."""
+        return f"refs/milestone/{self.number}/landed"
+
+    @property
     def main_ref(self) -> str:
         """Main's ref."""
         return f"refs/heads/{self.main}"
@@ -152,10 +169,10 @@ class Run:
     def backlog(self) -> Groomed | None:
         """The backlog: git's where git tracks one, else what lies in the checkout, None when there is none."""
         rev = self.repo.resolve(self.ref) or self.repo.resolve(self.main_ref)
-        blobs = self.repo.files(rev, *backlog.PLACES) if rev else {}
+        blobs = self.repo.files(rev, *backlog_files.PLACES) if rev else {}
         if any(path.startswith("backlog/tasks/") for path in blobs):
-            return Groomed(backlog.read_backlog(blobs), tracked=True)
-        content = backlog.load_backlog(self.root)
+            return Groomed(backlog_files.read_backlog(blobs), tracked=True)
+        content = backlog_files.load_backlog(self.root)
         return Groomed(content, tracked=False) if content else None
 
     # -- where items stand
@@ -166,6 +183,7 @@ class Run:
         if not self.branch_receipt:
             return {}
         tips = [ref for ref in (self.ref, self.main_ref) if self.repo.resolve(ref)]
+        tips += self.repo.refs(self.landed_ref)
         return self.scan(*tips, f"^{self.branch_receipt['base']}") if tips else {}
 
     def scan(self, *span: str) -> dict[int, dict[str, bool]]:
@@ -194,8 +212,10 @@ class Run:
         return self.folder.load(self.folder.receipt(issue, "spawn"))
 
     def merge(self, issue: int) -> Receipt | None:
-        """The receipt of an item's latest merge."""
-        return self.folder.load(self.folder.receipt(issue, "merge"))
+        """The receipt of an item's latest merge, None when a session has ended since."""
+        found = self.folder.load(self.folder.receipt(issue, "merge"))
+        stale = found and found["status"] != Merge.SKIPPED and found.get("attempt") != _attempt(self.result(issue))
+        return None if stale else found
 
     @cached_property
     def _begun(self) -> set[int]:
@@ -259,6 +279,10 @@ class Run:
         self.folder.forget()
         for name in ("branch_receipt", "parts", "_heads", "_begun", "main"):
             self.__dict__.pop(name, None)
+
+
+def _attempt(result: Receipt | None) -> int:
+    return int(result.get("attempt", 0)) if result else 0
 
 
 def _member(kind: type[Kind], value: object) -> Kind | None:

@@ -75,7 +75,7 @@ def _work(run: Run, item: Item) -> None:
             retries -= 1
         else:
             return
-        run.tell("spawn", "retry", f"{status}; attempt {run.folder.attempts(item.issue) + 1} follows", item=item)
+        run.tell("spawn", "retry", f"{status}; attempt {run.folder.attempts(item.issue) + 1} follows", issue=item.issue)
         preparation.begin_anew(run, item)
 
 
@@ -88,9 +88,9 @@ def _attempt(run: Run, item: Item) -> Session:
     elif state == "alive":
         session = run.folder.load(run.folder.attempt(item.issue, number) / "session.json") or {}
         since = time.time() - float(session.get("started", time.time()))
-        run.tell("spawn", "adopted", f"attempt {number} is still at work", item=item, elapsed=since)
+        run.tell("spawn", "adopted", f"attempt {number} is still at work", issue=item.issue, elapsed=since)
         process.wait_attempt(run.folder.attempt(item.issue, number))
-    return results.judge(run, item, number)
+    return results.judge(run, item.issue, number)
 
 
 def _start(run: Run, item: Item, number: int) -> process.Supervised:
@@ -104,7 +104,7 @@ def _start(run: Run, item: Item, number: int) -> process.Supervised:
     attempt, prompt = run.folder.attempt(item.issue, number), run.folder.item(item.issue) / "prompt.md"
     attempt.mkdir(parents=True, exist_ok=True)
     run.folder.write(
-        attempt / "session.json", "spawn", "started", started=time.time(), attempt=number, mark=lock["mark"],
+        attempt / "session.json", "session", "started", started=time.time(), attempt=number, mark=lock["mark"],
         agent=settings.agent, argv=argv, model=settings.model, timeout=settings.timeout,
         branch=worktree["branch"], path=worktree["path"], base=worktree["base"],
     )  # fmt: skip
@@ -112,7 +112,7 @@ def _start(run: Run, item: Item, number: int) -> process.Supervised:
         attempt, argv, cwd=Path(worktree["path"]), env=_environment(run, item, number, prompt), stdin=prompt,
         timeout=settings.timeout, mark=str(lock["mark"]),
     )  # fmt: skip
-    run.tell("spawn", "started", _describe(settings, number), item=item)
+    run.tell("spawn", "started", _describe(settings, number), issue=item.issue)
     return begun
 
 
@@ -133,13 +133,18 @@ def _environment(run: Run, item: Item, number: int, prompt: Path) -> dict[str, s
 
 
 def adopt(run: Run) -> list[int]:
-    """Find the items whose sessions are still at work, and keep their worktrees from being given away."""
+    """Take stock of what earlier runs left, before any worktree is given away; return whose sessions are at work.
+
+    Worktrees of sessions that are alive, or finished and not judged, are kept, whatever the plan says by now. What
+    died without a record is judged at once: what it left running is ended, what it left uncommitted is pinned.
+    """
     alive = []
-    for issue in run.folder.issues() & run.items.keys():
-        if not run.settled(issue) and run.attempt_state(issue) in ("alive", "finished"):
-            attempt = run.folder.attempt(issue, run.folder.attempts(issue))
-            session = run.folder.load(attempt / "session.json")
-            if session:
-                run.pool.keep(Path(session["path"]))
-            alive.append(issue)
+    for issue in sorted(run.folder.issues()):
+        number, state = run.folder.attempts(issue), run.attempt_state(issue)
+        session = run.folder.load(run.folder.attempt(issue, number) / "session.json")
+        if session and state in ("alive", "finished"):
+            run.pool.keep(Path(session["path"]))
+            alive += [issue] if state == "alive" else []
+        elif state == "dead":
+            results.judge(run, issue, number)
     return alive

@@ -8,20 +8,21 @@ is told at once. Later words win: default, `milestone.yaml`, an item's own keys 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.types import StrictBool
 
-from work_milestone import yaml_files
+from work_milestone import fields, yaml_files
+from work_milestone.branches import branch_fault
 from work_milestone.errors import PlanError, SettingsError
-from work_milestone.plan import MAX_NUMBER, Item, Money, Seconds, Text, branch_fault
-from work_milestone.yaml_files import shown
+from work_milestone.plan import MAX_NUMBER, Item, Money, Seconds, Text
+from work_milestone.texts import shown
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -39,7 +40,7 @@ def check_agent(name: str) -> str | None:
     """Say what is wrong with the name of an agent; None when it is known."""
     if name in KNOWN_AGENTS:
         return None
-    near = yaml_files.nearest(name, KNOWN_AGENTS)
+    near = fields.nearest(name, KNOWN_AGENTS)
     return f"agent {shown(name)} is not known{near or '; write one of: ' + ', '.join(KNOWN_AGENTS)}"
 
 
@@ -119,18 +120,12 @@ class Settings(BaseModel):
     branch: Literal["resume", "recreate"] | None = None
     from_command_line: frozenset[str] = frozenset()
 
-    @property
-    def push(self) -> bool:
-        """Whether anything may be pushed."""
-        return self.remote != "none"
 
-
-_RUN_FIELDS = ("allow_dirty", "branch")
-SETTINGS_KEYS = tuple(key for key in Settings.model_fields if key not in (*_RUN_FIELDS, "from_command_line"))
+SETTINGS_KEYS = tuple(key for key in Settings.model_fields if key not in {*RUN_VARIABLES, "from_command_line"})
 _VARIABLES = (*SETTINGS_KEYS, *sorted(RUN_VARIABLES))
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class SessionSettings:
     """What one session is started with. `command` is None but for the agent "command"; seconds, dollars."""
 
@@ -159,17 +154,10 @@ def session_settings(settings: Settings, item: Item) -> SessionSettings:
     """Put an item's own keys between `milestone.yaml` and the command line."""
     own = _with_agent(item.model_dump(include=set(SETTINGS_KEYS), exclude_none=True))
     free = {key: value for key, value in own.items() if key not in settings.from_command_line}
-    agent = free.get("agent", settings.agent)
-    return SessionSettings(
-        agent=agent,
-        command=free.get("command", settings.command) if agent == "command" else None,
-        model=free.get("model", settings.model),
-        effort=free.get("effort", settings.effort),
-        permission_mode=settings.permission_mode,
-        allowed_tools=settings.allowed_tools,
-        budget_usd=free.get("budget_usd", settings.budget_usd),
-        timeout=free.get("timeout", settings.timeout),
-    )
+    chosen = {field.name: getattr(settings, field.name) for field in dataclasses.fields(SessionSettings)} | free
+    if chosen["agent"] != "command":
+        chosen["command"] = None
+    return SessionSettings(**chosen)
 
 
 def parse_number(text: str | None) -> int | None:
@@ -204,8 +192,8 @@ def _from_file(path: Path) -> tuple[dict[str, Any], list[str]]:
         return {}, []
     except PlanError as error:
         return {}, error.faults
-    level, unknown = yaml_files.tidy(data, SETTINGS_KEYS, (), positions)
-    if any(key == "remote" and value is None for key, value in data.items()):
+    level, unknown = fields.tidy(data, SETTINGS_KEYS, (), positions)
+    if "remote" in data and data["remote"] is None:
         level["remote"] = "none"
     for key in unknown:
         name = key.replace("-", "_")
@@ -215,7 +203,7 @@ def _from_file(path: Path) -> tuple[dict[str, Any], list[str]]:
         positions.blame((key,), f"{shown(key)}: {what}", key=True)
     checked, errors = _validated(level)
     for wrong in errors:
-        positions.blame(wrong["loc"], yaml_files.explain(wrong, positions.text(wrong["loc"])))
+        positions.blame(wrong["loc"], fields.explain(wrong, positions.text(wrong["loc"])))
     return checked, positions.faults()
 
 
@@ -235,12 +223,12 @@ def _from_variables(variables: Mapping[str, str]) -> tuple[dict[str, Any], list[
             level[name] = _coerced(name, text)
     level.pop("n", None)
     checked, errors = _validated(level)
-    faults += [f"{words[wrong['loc'][0]]}: {yaml_files.explain(wrong)}" for wrong in errors]
+    faults += [f"{words[wrong['loc'][0]]}: {fields.explain(wrong)}" for wrong in errors]
     return checked, faults
 
 
 def _suggestion(name: str, known: tuple[str, ...]) -> str:
-    return yaml_files.nearest(name, known) or f"; known: {', '.join(known)}"
+    return fields.nearest(name, known) or f"; known: {', '.join(known)}"
 
 
 def _coerced(name: str, text: str) -> object:

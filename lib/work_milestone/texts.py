@@ -17,6 +17,13 @@ def last_line(text: str, width: int = 300) -> str:
     return one_line(lines[-1])[:width] if lines else ""
 
 
+def shown(text: object, limit: int = 60) -> str:
+    """Text for a message: one line, printable, bounded."""
+    words = str(text)
+    words = words if len(words) <= limit else words[:limit] + "…"
+    return words if words.isprintable() else repr(words)[1:-1]
+
+
 def count(number: int, noun: str) -> str:
     """Write a number of things: 1 commit, 2 commits."""
     return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 
+from work_milestone import results
 from work_milestone.errors import LockedError, MilestoneError
 from work_milestone.plan import Item
 from work_milestone.runs import Run
@@ -45,7 +46,7 @@ def skip(run: Run, issue: int) -> None:
     """Leave an item out: it counts as settled, what depends on it waits."""
     item = _require_changeable(run, issue, "skip")
     run.folder.write(run.folder.receipt(issue, "merge"), "merge", Merge.SKIPPED.value, reason="by hand")
-    run.tell("skip", "skipped", "by hand", item=item)
+    run.tell("skip", "skipped", "by hand", issue=item.issue)
     held = [f"#{other.issue}" for other in run.items.values() if issue in other.depends_on]
     if held:
         say(f"#{issue} is skipped; {', '.join(held)} depend on it and wait until they are skipped too")
@@ -61,7 +62,7 @@ def retry(run: Run, issue: int) -> None:
         run.folder.receipt(issue, "spawn"), "spawn", "retry", attempt=run.folder.attempts(issue),
         detail="a new session was asked for", notes=str((run.result(issue) or {}).get("notes", "")),
     )  # fmt: skip
-    run.tell("retry", "asked", "by hand", item=item)
+    run.tell("retry", "asked", "by hand", issue=item.issue)
     say(f"#{issue} gets a new session; next: doit milestone n={run.number}")
 
 
@@ -69,13 +70,15 @@ def _require_changeable(run: Run, issue: int, verb: str) -> Item:
     """Raise MilestoneError where a verb would get in the way of a run or of what is merged."""
     item = require_item(run, issue, verb)
     try:
-        run.lock.acquire()
+        run.take()
     except LockedError as error:
         raise MilestoneError(
             f"a run of milestone {run.number} is at work (process {run.lock.holder() or 'unknown'}); stop it, or wait "
             f"for its end, then: doit {verb}:{issue} n={run.number}"
         ) from error
     run.reread()
+    if item.status in ("skipped", "complete"):
+        raise MilestoneError(f"#{issue} is {item.status} in {run.require_plan().path}; change that line to {verb} it")
     if run.facts(issue).merged:
         raise MilestoneError(f"#{issue} is merged already; there is nothing to {verb}")
     if run.attempt_state(issue) == "alive":
@@ -105,9 +108,9 @@ def log(run: Run, issue: int) -> None:
     merge = run.merge(issue) or {}
     if merge.get("log"):
         say(f"gate's log: {merge['log']}")
-    record = attempt / "exit.json"
-    if record.exists():
-        say(f"exit: {json.dumps(json.loads(record.read_text()))}")
+    record = results.read_exit(attempt)
+    if record:
+        say(f"exit: {json.dumps(record)}")
 
 
 def say(text: str) -> None:

@@ -3,12 +3,12 @@
 Rules:
 - A worktree is either one item's or free. It is freed when the session's head is safe in a ref, and cleaned of
   every trace (ignored files and nested repositories included) before the next item gets it.
-- What cannot be cleaned for certain (an unfinished rebase, a stale lock, a broken link to its repository) is
-  not mended but replaced.
+- What cannot be cleaned for certain (an unfinished rebase, a stale lock, submodules, a broken link to its
+  repository) is not mended but replaced.
 - One lock around add, remove and prune, in this process and across processes: git's own races lose worktrees.
 - Links to heavy folders and the lock file stay out of git's sight through an excludes file of the run's own,
   handed over by environment; nothing of the user's configuration changes.
-- Nothing uncommitted is thrown away before it is pinned under a ref.
+- Nothing uncommitted is thrown away before it is pinned under a ref; a ref that keeps one thing is not set to another.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from work_milestone.errors import GitError
 
 LOCK_FILE = ".claude/kage-bunshin.lock"
 _UNFINISHED = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG",
-               "sequencer", "index.lock", "HEAD.lock", "locked")  # fmt: skip
+               "sequencer", "index.lock", "HEAD.lock", "locked", "modules")  # fmt: skip
 LOCK_NAME = "work-milestone.lock"
+OWNER = "work-milestone-session"
 _IN_PROCESS = threading.Lock()
 
 
@@ -106,9 +107,20 @@ class Pool:
                 return path
         path = self._new_path()
         with repository_lock(self.repo):
-            self.repo.call("worktree", "add", "-q", "--no-track", "-B", branch, "--", str(path), base)
+            try:
+                # Forced: a free worktree that is just being given to another item may still be on the branch.
+                self.repo.call("worktree", "add", "-f", "-q", "--no-track", "-B", branch, "--", str(path), base)
+            except GitError:
+                if git_dir(path) is None or head_of(path) != f"ref: refs/heads/{branch}":
+                    raise  # else it was a post-checkout hook that failed
         self.link(path)
         return path
+
+    def drop(self, path: Path) -> None:
+        """Remove a worktree that nobody should get any more."""
+        self.remove(path)
+        with self._lock:
+            self._busy.discard(path)
 
     def _pick(self, branch: str) -> Path | None:
         """Take a free worktree, one that has the branch checked out before any other."""
@@ -149,7 +161,9 @@ class Pool:
     def _reset(self, path: Path, branch: str, base: str) -> None:
         if _is_unfinished(path):
             raise GitError(f"{path}: something is unfinished there", 1)
-        self.repo.call("checkout", "-q", "-f", "--no-track", "-B", branch, base, cwd=path)
+        _settle(
+            self.repo, path, base, "checkout", "-q", "-f", "--ignore-other-worktrees", "--no-track", "-B", branch, base
+        )
         self.repo.call("clean", "-ffdxq", cwd=path)
         self.link(path)
 
@@ -179,53 +193,116 @@ class Pool:
         self._free = None
 
 
+def ensure_detached(repo: git.Repo, pool: Pool, path: Path, commit: str) -> None:
+    """Have a worktree at `path`; files are checked out only where somebody needs them."""
+    if _is_unfinished(path):
+        pool.remove(path)
+        with repository_lock(repo):
+            repo.call("worktree", "add", "-q", "--detach", "--no-checkout", "--", str(path), commit)
+
+
 def checkout_detached(repo: git.Repo, pool: Pool, path: Path, commit: str) -> None:
     """Bring the worktree where gates run to a commit, without leftovers of the one before.
 
     Ignored files stay: build caches are what makes the second gate quick.
     """
-    if not (path / ".git").exists() or _is_unfinished(path):
-        pool.remove(path)
-        with repository_lock(repo):
-            repo.call("worktree", "add", "-q", "--detach", "--no-checkout", "--", str(path), commit)
-    repo.call("checkout", "-q", "-f", "--detach", commit, cwd=path)
+    ensure_detached(repo, pool, path, commit)
+    _settle(repo, path, commit, "checkout", "-q", "-f", "--detach", commit)
     repo.call("clean", "-ffdq", cwd=path, env=git.environment({}, pool.config()))
     pool.link(path)
 
 
+def _settle(repo: git.Repo, path: Path, commit: str, *args: str) -> None:
+    """Check something out. What counts is where HEAD then stands: a post-checkout hook may have failed since."""
+    try:
+        repo.call(*args, cwd=path)
+    except GitError:
+        if repo.text("rev-parse", "HEAD", cwd=path) != commit or repo.state(path, untracked=False).tracked:
+            raise
+
+
+def head_of(path: Path) -> str | None:
+    """Return what a worktree's HEAD says, a commit when it is detached, without asking git."""
+    folder = git_dir(path)
+    try:
+        return (folder / "HEAD").read_text().strip() if folder else None
+    except OSError:
+        return None
+
+
+# -- whose a worktree is
+
+
+def claim(path: Path, mark: str) -> None:
+    """Note in a worktree's git dir, out of an agent's way, which session it belongs to."""
+    folder = git_dir(path)
+    if folder is None:
+        raise GitError(f"{path}: no worktree of this repository", 1)
+    (folder / OWNER).write_text(mark)
+
+
+def is_claimed(path: Path, mark: str) -> bool:
+    """Tell whether a worktree still belongs to a session, and is one."""
+    folder = git_dir(path)
+    try:
+        return folder is not None and (folder / OWNER).read_text() == mark
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def git_dir(path: Path) -> Path | None:
+    """Return a linked worktree's own git dir, None when it has none."""
+    try:
+        mark, _, name = git.decode((path / ".git").read_bytes()).rstrip("\n").partition(": ")
+    except OSError:
+        return None
+    return Path(name) if mark == "gitdir" and Path(name).is_dir() else None
+
+
+# -- what is uncommitted
+
+
 def commit_rest(repo: git.Repo, path: Path, env: Mapping[str, str], subject: str) -> None:
     """Commit all that a session left uncommitted. Hooks do not run: they were the session's to satisfy."""
-    repo.call("add", "-A", cwd=path, env=env)
-    repo.call("-c", "commit.gpgsign=false", "commit", "-q", "--no-verify", "-m", subject, cwd=path, env=env)
+    _add_all(repo, path, env)
+    own = ("-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null")
+    repo.call(*own, "commit", "-q", "--no-verify", "-m", subject, cwd=path, env=env)
 
 
-def pin(repo: git.Repo, path: Path, env: Mapping[str, str], ref: str, date: float) -> str | None:
-    """Keep a worktree's head, and what is uncommitted in it, under a ref. Returns the commit that it names."""
+def pin(repo: git.Repo, path: Path, env: Mapping[str, str], ref: str, date: float) -> None:
+    """Keep a worktree's head, and what is uncommitted in it, under a ref."""
     state = repo.state(path, env=env)
     if state.head is None:
-        return None
+        return
     commit = state.head
-    if state.tracked or state.untracked or state.unmerged:
+    if state.is_dirty:
         index = path.parent / f".{path.name}.pin-index"
-        shutil.copyfile(Path(repo.text("rev-parse", "--path-format=absolute", "--git-path", "index", cwd=path)), index)
+        current = (git_dir(path) or path / ".git") / "index"
+        if current.exists():
+            shutil.copyfile(current, index)
         own = {**env, "GIT_INDEX_FILE": str(index)}
         try:
-            repo.call("add", "-A", cwd=path, env=own)
+            _add_all(repo, path, own)
             tree = repo.text("write-tree", cwd=path, env=own)
         finally:
             index.unlink(missing_ok=True)
         commit = repo.commit_tree(tree, [commit], "uncommitted work of a session\n", date)
+    keep(repo, ref, commit)
+
+
+def keep(repo: git.Repo, ref: str, commit: str) -> None:
+    """Keep a commit under a ref, or beside it where that keeps another."""
+    if (repo.resolve(ref) or commit) != commit:
+        ref = f"{ref}-{commit[:12]}"
     repo.move(ref, commit)
-    return commit
+
+
+def _add_all(repo: git.Repo, path: Path, env: Mapping[str, str]) -> None:
+    # What git cannot add (a repository without a commit, a file without the right to read) holds nothing else back.
+    repo.call("add", "-A", "--ignore-errors", cwd=path, env=env, accept=range(256))
 
 
 def _is_unfinished(path: Path) -> bool:
     """Tell whether a worktree is in the middle of something, or is none."""
-    try:
-        mark, _, name = git.decode((path / ".git").read_bytes()).rstrip("\n").partition(": ")
-    except OSError:
-        return True
-    if mark != "gitdir":
-        return True
-    folder = Path(name)
-    return not folder.is_dir() or any((folder / name).exists() for name in _UNFINISHED)
+    folder = git_dir(path)
+    return folder is None or any((folder / name).exists() for name in _UNFINISHED)

@@ -9,37 +9,21 @@ once. Values are those of YAML 1.1, so `12:30` is 750 and `no` is False: `Positi
 
 from __future__ import annotations
 
-import difflib
-import functools
 import math
 import re
 import stat
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
-from yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
-)
 
 from work_milestone.errors import PlanError
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+from work_milestone.texts import shown
 
 MAX_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 100
 MAX_REPEATED = 100_000  # values that aliases may add to those that are written out
-MAX_SECONDS = 366 * 24 * 3600.0
 
 DocumentPath = tuple[str | int, ...]
 
@@ -48,7 +32,6 @@ _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = {_TAG + "str", _TAG + "value", _TAG + "merge", "!"}
 _VALUE_TAGS = {_TAG + kind for kind in ("null", "bool", "int", "float", "timestamp")}
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(slots=True)
@@ -76,10 +59,10 @@ def _line_column(place: int) -> tuple[int, int]:
 class Positions:
     """Where the values of one file stand, and what was found wrong with them so far."""
 
-    def __init__(self, name: str, root: _Node) -> None:
+    def __init__(self, name: str, root: _Node, faults: list[tuple[int, str]]) -> None:
         self.name = name
         self._root = root
-        self._faults: list[tuple[int, str]] = []
+        self._faults = faults
 
     def at(self, path: DocumentPath, *, key: bool = False) -> str:
         """Say `name:line:column` (from 1) of a value or its key; of what is around it when it is missing."""
@@ -143,10 +126,9 @@ def load_yaml(path: Path, name: str | None = None, *, empty: bool = False) -> tu
         if not empty:
             raise PlanError([f"{name}:1:1: the file is empty; write its keys, or remove it"])
         node = _Node({}, 0, entries={})
-    positions = Positions(name, node)
+    positions = Positions(name, node, faults)
     if node.entries is None:
         raise PlanError([f"{positions.at(())}: not a mapping at the top level; write `key: value` lines"])
-    positions._faults += faults
     return node.value, positions
 
 
@@ -201,29 +183,29 @@ class _Composer:
         """Compose the only document of the stream, None when there is none, and the faults to tell later."""
         self._next()
         event = self._next()
-        if isinstance(event, StreamEndEvent):
+        if isinstance(event, yaml.StreamEndEvent):
             return None, []
         node = self._node(self._next(), 0)
         self._next()
-        if isinstance(event := self._next(), DocumentStartEvent):
+        if isinstance(event := self._next(), yaml.DocumentStartEvent):
             raise _RefusedError(_place(event), "a second document starts here; keep one")
         return node, self._faults
 
     def _node(self, event: Any, depth: int) -> _Node:
-        if isinstance(event, AliasEvent):
+        if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
                 what = f"alias *{shown(event.anchor)} names nothing that ends before it; write the value out"
                 raise _RefusedError(_place(event), what)
             return self._anchors[event.anchor]
         self._written += 1
-        if isinstance(event, ScalarEvent):
+        if isinstance(event, yaml.ScalarEvent):
             node = self._scalar(event)
         else:
             if depth >= MAX_DEPTH:
                 raise _RefusedError(_place(event), f"nested more than {MAX_DEPTH} deep; make it flatter")
             if event.tag not in (None, "!", _TAG + "map", _TAG + "seq"):
                 raise _RefusedError(_place(event), f"the tag {shown(event.tag)} is not used here; remove it")
-            compose = self._mapping if isinstance(event, MappingStartEvent) else self._sequence
+            compose = self._mapping if isinstance(event, yaml.MappingStartEvent) else self._sequence
             node = compose(event, depth + 1)
             if node.size > self._written + MAX_REPEATED:
                 raise _RefusedError(_place(event), "aliases repeat too much here; write the values out")
@@ -251,20 +233,20 @@ class _Composer:
             raise _RefusedError(_place(event), f"{shown(text)} is no {kind} that can be used; put it in quotes")
         return _Node(value, _place(event), text)
 
-    def _sequence(self, start: SequenceStartEvent, depth: int) -> _Node:
+    def _sequence(self, start: yaml.SequenceStartEvent, depth: int) -> _Node:
         elements: list[_Node] = []
-        while not isinstance(event := self._next(), SequenceEndEvent):
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
             elements.append(self._node(event, depth))
         size = 1 + sum(element.size for element in elements)
         return _Node([element.value for element in elements], _place(start), elements=elements, size=size)
 
-    def _mapping(self, start: MappingStartEvent, depth: int) -> _Node:
+    def _mapping(self, start: yaml.MappingStartEvent, depth: int) -> _Node:
         entries: dict[str, _Node] = {}
         keys: dict[str, int] = {}
         merged: list[_Node] = []
         size = 1
-        while not isinstance(event := self._next(), MappingEndEvent):
-            if not isinstance(event, ScalarEvent):
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
                 raise _RefusedError(_place(event), "a key must be plain text; write it out")
             key = event.value
             node = self._node(self._next(), depth)
@@ -283,91 +265,3 @@ class _Composer:
             entries, keys = node.entries | entries, node.keys | keys
         value = {key: node.value for key, node in entries.items()}
         return _Node(value, _place(start), entries=entries, keys=keys, size=size)
-
-
-def shown(text: object, limit: int = 60) -> str:
-    """Text for a message: one line, printable, bounded."""
-    words = str(text)
-    words = words if len(words) <= limit else words[:limit] + "…"
-    return words if words.isprintable() else repr(words)[1:-1]
-
-
-@functools.lru_cache(maxsize=1024)
-def nearest(name: str, known: tuple[str, ...]) -> str:
-    """Say `; did you mean x?`, or nothing when no known name is near."""
-    close = difflib.get_close_matches(name.replace("-", "_"), known, 1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def tidy(
-    raw: dict[str, Any], known: Collection[str], path: DocumentPath, positions: Positions
-) -> tuple[dict[str, Any], list[str]]:
-    """Spell the keys of a mapping with `_`; its unknown keys come apart, as written.
-
-    A key that is null counts as not given. Both spellings of one key are a fault, kept in the positions.
-    """
-    tidied: dict[str, Any] = {}
-    seen: set[str] = set()
-    unknown: list[str] = []
-    for key, value in raw.items():
-        name = key.replace("-", "_")
-        if name not in known:
-            unknown.append(key)
-        elif name in seen:
-            what = f"{name} and {name.replace('_', '-')} are one key in two spellings; keep one"
-            positions.blame((*path, key), what, key=True)
-        else:
-            seen.add(name)
-            if value is not None:
-                tidied[name] = value
-    return tidied, unknown
-
-
-_EXPLANATIONS = {
-    "missing": "is missing; add it",
-    "string_type": "must be text{given}; put it in quotes",
-    "string_pattern_mismatch": "is empty; write it",
-    "string_unicode": "has characters that are no text; remove them",
-    "int_type": "must be a whole number{given}; write it without quotes",
-    "float_type": "must be a number{given}; write it without quotes",
-    "finite_number": "must be a number{given}; write one",
-    "bool_type": "must be true or false{given}; write one of them, without quotes",
-    "tuple_type": "must be a list{given}; write it as [a, b]",
-    "model_type": "must be a mapping{given}; write it as `key: value` lines",
-    "literal_error": "must be {expected}{given}; write one of them",
-    "greater_than": "must be greater than {gt}{given}; change it",
-    "greater_than_equal": "must be at least {ge}{given}; change it",
-    "less_than_equal": "must be at most {le}{given}; change it",
-}
-
-
-def explain(error: ErrorDetails, source: str | None = None) -> str:
-    """Put a fault that pydantic found in words: what, what to do. `source` is the value as it was given."""
-    where = error["loc"]
-    name = next((part for part in reversed(where) if isinstance(part, str)), "this")
-    if where and isinstance(where[-1], int):
-        name = f"an entry of {name}"
-    facts = {key: str(value).replace("'", "").removesuffix(".0") for key, value in error.get("ctx", {}).items()}
-    facts |= {"given": "" if source is None else f", not {shown(source)}"}
-    if error["type"] == "value_error":
-        return f"{name} {error.get('ctx', {})['error']}"
-    return f"{name} " + _EXPLANATIONS.get(error["type"], "is not usable{given}; change it").format(**facts)
-
-
-def parse_duration(value: object) -> float:
-    """Seconds from a number of seconds, or from text like `90m`, `2h`, `45s`, `1h30m`. Raises ValueError."""
-    seconds = math.nan
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = float(value)
-    elif isinstance(value, str):
-        text = value.strip().lower()
-        if re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,9})?", text):
-            seconds = float(text)
-        elif re.fullmatch(r"([0-9]{1,12}(\.[0-9]{1,9})?\s*[smhd]\s*)+", text):
-            parts = re.findall(r"([0-9.]+)\s*([smhd])", text)
-            seconds = sum(float(amount) * _UNITS[unit] for amount, unit in parts)
-    if math.isnan(seconds):
-        raise ValueError(f"must be a duration, not {shown(value)}; write 90m, 2h or 45s")
-    if not 0 < seconds <= MAX_SECONDS:
-        raise ValueError(f"must be more than 0 seconds and at most 366 days, not {shown(value)}; write 2h")
-    return seconds

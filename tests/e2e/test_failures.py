@@ -30,7 +30,7 @@ def test_the_others_finish_and_the_dependents_wait(box: Sandbox) -> None:
     assert box.rev() == main
     assert set(box.squashes("milestone/3-test")) == {2, 4}
     assert "#1 failed: exit 3: it broke" in done.out
-    assert ".milestone/3/items/1/attempts/1/stderr" in done.out
+    assert ".milestone/3/items/1/attempts/1" in done.out
     assert "doit milestone n=3" in done.out
     assert "doit skip:1 n=3" in done.out
     assert "#3 waiting: waits for #1 (failed)" in done.out
@@ -141,6 +141,20 @@ def test_a_session_over_its_time_is_ended_and_tried_again(box: Sandbox) -> None:
     assert box.lines("overlaps") == []
     assert "item-1.txt" in box.files("refs/milestone/3/attempt/1/1")
     box.require_clean()
+
+
+def test_worktrees_left_on_other_items_branches_are_handed_out_without_a_clash(box: Sandbox) -> None:
+    """One worktree, left on the branch of whichever item failed last; then every item wants one at once."""
+    issues = range(1, 7)
+    box.make(plan([[item(issue) for issue in issues]]), retries=0)
+    for issue in issues:
+        box.behave(issue, "exit 1")
+    box.milestone("max_sessions=1", rc=1)
+    for issue in issues:
+        box.mend(issue)
+    box.milestone("max_sessions=6")
+    box.require_landed(*issues)
+    assert box.starts() == dict.fromkeys(issues, 2)
 
 
 def test_what_is_left_uncommitted_is_committed_for_it(box: Sandbox) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from work_milestone import backlog
+from work_milestone import backlog, backlog_files, front_matter
 
 PROGRAM = os.environ.get("WORK_MILESTONE_BACKLOG_MD") or shutil.which("backlog")
 pytestmark = pytest.mark.skipif(
@@ -55,7 +55,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def load(root: Path) -> backlog.Backlog:
-    found = backlog.load_backlog(root)
+    found = backlog_files.load_backlog(root)
     assert found is not None
     assert found.faults == ()
     return found
@@ -65,8 +65,8 @@ def finish(root: Path, issue: int) -> None:
     found = load(root)
     path = found.tasks[issue].path
     moment = datetime(2027, 1, 2, 3, 4, tzinfo=UTC)
-    text = backlog.set_status(found.files[path], found.done, updated=moment, path=path)
-    backlog.write_task(root, path, text)
+    text = front_matter.set_status(found.files[path], found.done, updated=moment, path=path)
+    backlog_files.write_task(root, path, text)
 
 
 def test_reads_what_the_program_writes(run: Run, root: Path) -> None:
@@ -108,17 +108,13 @@ def test_reads_what_the_program_writes(run: Run, root: Path) -> None:
 )
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("bom", ["", "\ufeff"])
-def test_the_program_reads_a_changed_status(
-    run: Run, root: Path, status_line: str, newline: str, bom: str
-) -> None:
+def test_the_program_reads_a_changed_status(run: Run, root: Path, status_line: str, newline: str, bom: str) -> None:
     run("task", "create", "Add: 'auth' 🎉", "-d", "Words", "--ac", "It works", "-m", "7")
     run("task", "edit", "1", "-a", "@me")
     path = load(root).tasks[1].path
     text = (root / path).read_text(encoding="utf-8")
     assert "status: To Do\n" in text
-    text = bom + text.replace("status: To Do\n", status_line + "\n" if status_line else "").replace(
-        "\n", newline
-    )
+    text = bom + text.replace("status: To Do\n", status_line + "\n" if status_line else "").replace("\n", newline)
     (root / path).write_bytes(text.encode())
     finish(root, 1)
     shown = run("task", "1", "--plain")
@@ -149,7 +145,7 @@ def test_the_program_takes_a_closed_milestone_for_archived(run: Run, root: Path)
     assert "Auth: 1.0 (1/1 done)" in run("milestone", "list", "--plain", "--show-completed")
     changes = backlog.close_milestone(load(root).files, 7, "auth: 1.0")
     assert len(changes) == 2
-    backlog.write_changes(root, changes)
+    backlog_files.write_changes(root, changes)
     shown = run("milestone", "list", "--plain", "--show-completed")
     assert "Auth" not in shown
     assert "Later (0/1 done)" in shown

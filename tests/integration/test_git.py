@@ -113,15 +113,15 @@ def test_resolve_and_refs(sandbox: Sandbox, repo: git.Repo) -> None:
 STANDS = ("nothing", "one", "two")
 
 
-@pytest.mark.parametrize(("at", "old"), [*itertools.product(STANDS, (None, "zero", "one", "two"))])
+@pytest.mark.parametrize(("at", "old"), [*itertools.product(STANDS, (None, "absent", "one", "two"))])
 def test_move_is_a_compare_and_swap(sandbox: Sandbox, repo: git.Repo, at: str, old: str | None) -> None:
     one, two = sandbox.base, sandbox.commit("feat: two", {})
     new = sandbox.commit("feat: new", {})
-    ids = {"nothing": None, "zero": git.ZERO, "one": one, "two": two}
+    ids = {"nothing": None, "absent": git.ABSENT, "one": one, "two": two}
     ref = "refs/heads/milestone/7-x"
     if at != "nothing":
         repo.move(ref, str(ids[at]))
-    fits = old is None or ids[old] == (ids[at] or git.ZERO)
+    fits = old is None or ids[old] == (ids[at] or git.ABSENT)
     if fits:
         repo.move(ref, new, ids[old] if old else None)
     else:
@@ -134,7 +134,7 @@ def test_move_that_git_refuses_is_no_race(sandbox: Sandbox, repo: git.Repo) -> N
     with pytest.raises(GitError):
         repo.move("refs/heads/x", UNKNOWN)
     with pytest.raises(GitError):
-        repo.move("refs/heads/main/below", sandbox.base, git.ZERO)
+        repo.move("refs/heads/main/below", sandbox.base, git.ABSENT)
     (sandbox.root / ".git/refs/heads/main.lock").touch()
     with pytest.raises(GitError):
         repo.move("refs/heads/main", sandbox.base, sandbox.base)
@@ -161,7 +161,6 @@ def test_commits_are_listed_oldest_first(sandbox: Sandbox, repo: git.Repo) -> No
     ids = [sandbox.commit(f"{subject}\n\nbody\nSTATUS: x\n", {"f": subject}) for subject in subjects]
     found = repo.commits(sandbox.base, "main")
     assert [(commit.id, commit.subject) for commit in found] == list(zip(ids, subjects, strict=True))
-    assert found[0].parents == (sandbox.base,)
     assert repo.commits("main", "main") == []
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.conftest import Sandbox
 
 REF = "refs/heads/milestone/7-test"
+ENDED = 1_700_000_000.5  # seconds since 1970
 Files = Mapping[str, str | bytes | None]
 
 
@@ -42,7 +43,7 @@ def finish(sandbox: Sandbox, run: Run, issue: int, files: Files, *, status: str 
     head = sandbox.branch_commit(f"work/7/{issue}", base, subject, files)
     run.folder.write(
         run.folder.receipt(issue, "spawn"), "spawn", status, attempt=attempt, head=head, branch=f"work/7/{issue}",
-        files=sorted(files), commits=[{"id": head, "subject": subject}], detail="", notes="",
+        files=sorted(files), commits=[{"id": head, "subject": subject}], detail="", notes="", ended=ENDED,
     )  # fmt: skip
     run.reread()
     return head
@@ -150,6 +151,7 @@ def test_a_repeat_makes_the_same_commit(sandbox: Sandbox) -> None:
     old = sandbox.git("rev-parse", REF)
     merge(run, 42)
     made = sandbox.git("rev-parse", REF)
+    assert sandbox.git("log", "-1", "--format=%at %ct", REF) == "1700000000 1700000000"
     sandbox.git("update-ref", REF, old)
     run.folder.remove(run.folder.receipt(42, "merge"))
     assert merge(sandbox.run(), 42) == "merged"

@@ -347,11 +347,11 @@ def test_pin_keeps_tracked_and_untracked_and_not_what_is_ignored(sandbox: Sandbo
     sandbox.write({"README.md": "changed\n", "staged": "2", "new\nfile": "3", "x.log": "4", LOCK_FILE: "{}"}, path)
     sandbox.git("add", "staged", cwd=path)
     before = pool.repo.state(path, env=pool.environment())
-    commit = worktrees.pin(pool.repo, path, pool.environment(), PIN, 1_700_000_000)
+    worktrees.pin(pool.repo, path, pool.environment(), PIN, 1_700_000_000)
     tree = sandbox.tree(PIN)
     assert set(tree) == {".gitignore", "README.md", "committed", "staged", "new\nfile"}
     assert tree["README.md"] == b"changed\n"
-    assert sandbox.git("rev-parse", PIN, f"{PIN}^").split() == [commit, head]
+    assert sandbox.git("rev-parse", f"{PIN}^") == head
     assert pool.repo.state(path, env=pool.environment()) == before, "the worktree is as it was, its index too"
     assert sandbox.git("diff", "--cached", "--name-only", cwd=path) == "staged"
     assert [entry.name for entry in pool.folder.iterdir()] == [path.name]
@@ -359,23 +359,44 @@ def test_pin_keeps_tracked_and_untracked_and_not_what_is_ignored(sandbox: Sandbo
 
 def test_pin_of_a_clean_worktree_is_its_head(sandbox: Sandbox, pool: Pool) -> None:
     path = pool.take("work/7/42", sandbox.base)
-    assert worktrees.pin(pool.repo, path, pool.environment(), PIN, 0) == sandbox.base
+    worktrees.pin(pool.repo, path, pool.environment(), PIN, 0)
     assert sandbox.git("rev-parse", PIN) == sandbox.base
 
 
 def test_pin_keeps_a_merge_that_is_unfinished(sandbox: Sandbox, pool: Pool) -> None:
     path = pool.take("work/7/42", sandbox.base)
     MESSES["half a merge"](sandbox, path)
-    assert worktrees.pin(pool.repo, path, pool.environment(), PIN, 1_700_000_000)
+    worktrees.pin(pool.repo, path, pool.environment(), PIN, 1_700_000_000)
     assert b"<<<<<<<" in sandbox.tree(PIN)["README.md"]
 
 
-def test_commit_rest_runs_no_hooks(sandbox: Sandbox, pool: Pool) -> None:
-    hook = sandbox.root / ".git/hooks/pre-commit"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\nexit 1\n")
-    hook.chmod(0o755)
+def test_a_ref_that_keeps_one_thing_is_not_set_to_another(sandbox: Sandbox, pool: Pool) -> None:
+    later = sandbox.commit("feat: later", {})
+    for commit in (sandbox.base, sandbox.base, later):
+        worktrees.keep(pool.repo, PIN, commit)
+    assert set(pool.repo.refs("refs/milestone").values()) == {sandbox.base, later}
+    assert pool.repo.resolve(PIN) == sandbox.base
+
+
+def test_a_claim_ends_with_the_worktree(sandbox: Sandbox, pool: Pool) -> None:
+    path = pool.take("work/7/42", sandbox.base)
+    assert not worktrees.is_claimed(path, "mine")
+    worktrees.claim(path, "mine")
+    assert worktrees.is_claimed(path, "mine")
+    assert not worktrees.is_claimed(path, "another's")
+    assert_clean(pool, path, "work/7/42", sandbox.base)
+    pool.remove(path)
+    assert not worktrees.is_claimed(path, "mine")
+
+
+@pytest.mark.parametrize("hook", ["pre-commit", "commit-msg", "post-commit", "prepare-commit-msg"])
+def test_commit_rest_runs_no_hooks(sandbox: Sandbox, pool: Pool, hook: str) -> None:
+    script = sandbox.root / ".git/hooks" / hook
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(f"#!/bin/sh\ntouch {sandbox.root}/ran\nexit 1\n")
+    script.chmod(0o755)
     path = pool.take("work/7/42", sandbox.base)
     sandbox.write({"rest": "x"}, path)
     worktrees.commit_rest(pool.repo, path, pool.environment(), "chore: rest")
     assert sandbox.git("log", "-1", "--format=%s", "work/7/42") == "chore: rest"
+    assert not (sandbox.root / "ran").exists()

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from work_milestone import backlog
+from work_milestone import backlog, backlog_files, front_matter
 from work_milestone.backlog import Milestone, Staleness, Task
 from work_milestone.errors import BacklogError
 
@@ -122,7 +122,7 @@ def test_a_sub_task_is_no_issue() -> None:
 def test_hostile_titles_survive_reading_and_a_change_of_status(title: str) -> None:
     text = front("id: TASK-1", yaml.safe_dump({"title": title}, allow_unicode=True, width=9999).strip())
     assert parsed(text).title == title
-    assert parsed(backlog.set_status(text, "Done")).title == title
+    assert parsed(front_matter.set_status(text, "Done")).title == title
 
 
 def test_a_title_of_many_lines_becomes_one() -> None:
@@ -140,7 +140,7 @@ def test_lists(lines: str, labels: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("value", ["@me", "[@me, @you]", "[]"])
 def test_assignees_that_are_no_yaml_are_allowed_as_the_program_allows_them(value: str) -> None:
     text = front("id: 1", f"assignee: {value}", "status: To Do")
-    assert f"assignee: {value}\n" in backlog.set_status(text, "Done")
+    assert f"assignee: {value}\n" in front_matter.set_status(text, "Done")
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_hostile_file_name_stays_one_line() -> None:
 @settings(deadline=None)
 @given(st.one_of(st.binary(), st.text().map(lambda t: f"---\nid: 1\n{t}\n---\n".encode("utf-8", "replace"))))
 def test_any_bytes_are_a_task_or_a_fault(data: bytes) -> None:
-    read = backlog.read_backlog({PATH: data})
+    read = backlog_files.read_backlog({PATH: data})
     assert len(read.faults) + len(read.tasks) <= 1
     assert all(each.startswith(PATH + ":") and "\n" not in each for each in read.faults)
 
@@ -253,9 +253,7 @@ def test_all_faults_at_once_and_the_good_tasks_too() -> None:
     assert sorted(tasks) == [1, 6]
     assert not tasks[6].is_open
     assert len(faults) == 3
-    assert [
-        each for each in faults if "task-1 - a.md" in each and each.startswith("backlog/tasks/task-9 - d.md:")
-    ]
+    assert [each for each in faults if "task-1 - a.md" in each and each.startswith("backlog/tasks/task-9 - d.md:")]
 
 
 @pytest.mark.parametrize(
@@ -271,13 +269,13 @@ def test_all_faults_at_once_and_the_good_tasks_too() -> None:
 )
 def test_the_finished_status_is_the_configured_one(config: str, done: str) -> None:
     files = {"backlog/config.yml": config.encode(), PATH: front("id: 42", f"status: {done}").encode()}
-    read = backlog.read_backlog(files)
+    read = backlog_files.read_backlog(files)
     assert (read.done, read.faults) == (done, ())
     assert not read.tasks[42].is_open
 
 
 def test_a_broken_configuration_is_one_fault() -> None:
-    read = backlog.read_backlog({"backlog/config.yml": b"a: [", PATH: front("id: 42").encode()})
+    read = backlog_files.read_backlog({"backlog/config.yml": b"a: [", PATH: front("id: 42").encode()})
     assert len(read.faults) == 1
     assert read.faults[0].startswith("backlog/config.yml:")
     assert (read.done, list(read.tasks)) == ("Done", [42])
@@ -304,62 +302,55 @@ def test_a_broken_configuration_is_one_fault() -> None:
 @pytest.mark.parametrize("bom", ["", "\ufeff"])
 def test_only_the_status_changes(old: str, new: str, newline: str, bom: str) -> None:
     def text(line: str) -> str:
-        return (
-            bom
-            + f"---\n# c\nzz: '🎉'  # é\n{line}\nid: TASK-1\ntitle: \"x\"\n---\nstatus: To Do\n".replace(
-                "\n", newline
-            )
+        return bom + f"---\n# c\nzz: '🎉'  # é\n{line}\nid: TASK-1\ntitle: \"x\"\n---\nstatus: To Do\n".replace(
+            "\n", newline
         )
 
     before = text(old)
-    after = backlog.set_status(before, "Done")
+    after = front_matter.set_status(before, "Done")
     assert after == text(new)
-    assert backlog.set_status(after, "Done") == after
+    assert front_matter.set_status(after, "Done") == after
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_a_missing_status_becomes_the_last_key(newline: str) -> None:
     text = "---\n  id: 1\n  title: x\n---\nb\n".replace("\n", newline)
-    assert backlog.set_status(text, "Done") == text.replace(
-        "x" + newline, f"x{newline}  status: Done{newline}"
-    )
+    assert front_matter.set_status(text, "Done") == text.replace("x" + newline, f"x{newline}  status: Done{newline}")
 
 
-@pytest.mark.parametrize(
-    "status", ["On hold: x", "yes", "#1", "Won't do", "🎉", "1.0", "null", '"', "Done\\"]
-)
+@pytest.mark.parametrize("status", ["On hold: x", "yes", "#1", "Won't do", "🎉", "1.0", "null", '"', "Done\\"])
 @pytest.mark.parametrize("old", ["x", "'x'", '"x"', ">\n  x"])
 def test_any_printable_status_is_read_back(status: str, old: str) -> None:
-    assert parsed(backlog.set_status(front("id: 1", f"status: {old}"), status)).status == status
+    assert parsed(front_matter.set_status(front("id: 1", f"status: {old}"), status)).status == status
 
 
 @pytest.mark.parametrize("status", ["", " ", "a\nb", " a", "a\x00", "\u2028", "\ud800"])
 def test_a_status_that_is_no_line_is_refused(status: str) -> None:
     with pytest.raises(BacklogError, match="is no status"):
-        backlog.set_status(front("id: 1", "status: x"), status)
+        front_matter.set_status(front("id: 1", "status: x"), status)
 
 
 @pytest.mark.parametrize("text", [front("{id: 1, title: x}"), front("id: 1", "a: |", "   x", "... "), "none"])
 def test_what_cannot_be_changed_without_doubt_is_refused(text: str) -> None:
     with pytest.raises(BacklogError, match=r"^backlog/x\.md:\d+: "):
-        backlog.set_status(text, "Done", path="backlog/x.md")
+        front_matter.set_status(text, "Done", path="backlog/x.md")
 
 
 def test_flow_mappings_are_changed_too() -> None:
     text = front("{id: TASK-1, status: To Do, title: x}")
-    assert backlog.set_status(text, "Done") == text.replace("To Do", "Done")
+    assert front_matter.set_status(text, "Done") == text.replace("To Do", "Done")
 
 
 def test_the_date_is_renewed_only_where_there_is_one() -> None:
     moment = datetime(2027, 1, 2, 1, 4, 5, tzinfo=timezone(timedelta(hours=2)))
-    after = backlog.set_status(FULL, "Done", updated=moment)
+    after = front_matter.set_status(FULL, "Done", updated=moment)
     assert after == FULL.replace("status: To Do", "status: Done").replace(
         "updated_date: '2026-11-22 14:10'", "updated_date: '2027-01-01 23:04'"
     )
     without = front("id: 1", "status: To Do")
-    assert backlog.set_status(without, "Done", updated=moment) == without.replace("To Do", "Done")
+    assert front_matter.set_status(without, "Done", updated=moment) == without.replace("To Do", "Done")
     early = front("updated_date: 2026-11-22 14:10", "id: 1", "status: To Do")
-    assert "updated_date: '2027-01-01 23:04'\n" in backlog.set_status(early, "Done", updated=moment)
+    assert "updated_date: '2027-01-01 23:04'\n" in front_matter.set_status(early, "Done", updated=moment)
 
 
 VALUES = st.one_of(
@@ -394,7 +385,7 @@ def test_set_status_changes_the_status_and_nothing_else(
     except BacklogError:
         return
     assert before is not None
-    after = backlog.set_status(text, status)
+    after = front_matter.set_status(text, status)
     assert parsed(after) == dataclasses.replace(before, status=status)
     assert after.endswith(body)
     lines = text.splitlines(keepends=True)
@@ -475,9 +466,7 @@ def test_an_empty_title_is_nobodys() -> None:
         ([task(3)], {1, 2}, set(), set(), Staleness(added=(3,), removed=(1, 2))),
     ],
 )
-def test_compare(
-    tasks: list[Task], plan: set[int], merged: set[int], by_run: set[int], expected: Staleness
-) -> None:
+def test_compare(tasks: list[Task], plan: set[int], merged: set[int], by_run: set[int], expected: Staleness) -> None:
     found = backlog.compare({each.issue: each for each in tasks}, plan, 7, "Auth", merged, by_run)
     assert found == expected
     assert bool(found) == bool(expected.added or expected.removed or expected.closed)
@@ -516,13 +505,13 @@ def test_milestone_files_with_faults() -> None:
 
 
 def test_load_tells_every_unreadable_file_by_name(tmp_path: Path) -> None:
-    assert backlog.load_backlog(tmp_path) is None
+    assert backlog_files.load_backlog(tmp_path) is None
     folder = tmp_path / "backlog/tasks"
     folder.mkdir(parents=True)
-    assert backlog.load_backlog(tmp_path) == backlog.Backlog({}, (), (), {})
+    assert backlog_files.load_backlog(tmp_path) == backlog.Backlog({}, (), (), {})
     (folder / "task-1 - a.md").write_text(front("id: 1"))
     (folder / "task-2 - latin.md").write_bytes(b"---\nid: 2\ntitle: caf\xe9\n---\n")
-    (folder / "task-3 - huge.md").write_bytes(b"---\nid: 3\n---\n" + b"x" * backlog.MAX_BYTES)
+    (folder / "task-3 - huge.md").write_bytes(b"---\nid: 3\n---\n" + b"x" * backlog_files.MAX_BYTES)
     (folder / "task-4 - gone.md").symlink_to("nowhere")
     os.mkfifo(folder / "task-5 - pipe.md")
     (folder / "task-6 - folder.md").mkdir()
@@ -530,7 +519,7 @@ def test_load_tells_every_unreadable_file_by_name(tmp_path: Path) -> None:
     (folder / "notes.md").write_bytes(b"\xff")
     (tmp_path / "backlog/milestones").mkdir()
     (tmp_path / "backlog/milestones/m-7 - a.md").write_text(milestone_file(7, "A"))
-    read = backlog.load_backlog(tmp_path)
+    read = backlog_files.load_backlog(tmp_path)
     assert read is not None
     assert list(read.tasks) == [1]
     assert [each.title for each in read.milestones] == ["A"]
@@ -547,7 +536,7 @@ def test_load_tells_every_unreadable_file_by_name(tmp_path: Path) -> None:
 def test_load_keeps_line_ends(tmp_path: Path) -> None:
     (tmp_path / "backlog/tasks").mkdir(parents=True)
     (tmp_path / PATH).write_bytes(FULL.replace("\n", "\r\n").encode())
-    read = backlog.load_backlog(tmp_path)
+    read = backlog_files.load_backlog(tmp_path)
     assert read is not None
     assert read.files[PATH] == FULL.replace("\n", "\r\n")
 
@@ -557,15 +546,15 @@ def test_an_unreadable_file_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "backlog/tasks").mkdir(parents=True)
     (tmp_path / PATH).write_text(FULL)
     (tmp_path / PATH).chmod(0)
-    read = backlog.load_backlog(tmp_path)
+    read = backlog_files.load_backlog(tmp_path)
     assert read is not None
     assert "Permission denied" in read.faults[0]
 
 
 def test_write_replaces_the_file_and_keeps_its_mode(tmp_path: Path) -> None:
-    backlog.write_task(tmp_path, PATH, "one\r\n")
+    backlog_files.write_task(tmp_path, PATH, "one\r\n")
     (tmp_path / PATH).chmod(0o640)
-    backlog.write_task(tmp_path, PATH, "two\r\n")
+    backlog_files.write_task(tmp_path, PATH, "two\r\n")
     assert (tmp_path / PATH).read_bytes() == b"two\r\n"
     assert stat.S_IMODE((tmp_path / PATH).stat().st_mode) == 0o640
     assert [each.name for each in (tmp_path / "backlog/tasks").iterdir()] == [Path(PATH).name]
@@ -586,7 +575,7 @@ def test_write_replaces_the_file_and_keeps_its_mode(tmp_path: Path) -> None:
 )
 def test_write_refuses_paths_outside(tmp_path: Path, path: str) -> None:
     with pytest.raises(BacklogError, match="outside of backlog/"):
-        backlog.write_task(tmp_path, path, "x")
+        backlog_files.write_task(tmp_path, path, "x")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -599,41 +588,39 @@ def test_write_follows_no_link_out(tmp_path: Path) -> None:
     (tmp_path / "backlog/loop").symlink_to("loop")
     for path in ("backlog/tasks/task-1.md", "backlog/completed/task-1.md", "backlog/loop/x.md"):
         with pytest.raises(BacklogError, match="link leads elsewhere"):
-            backlog.write_changes(tmp_path, {path: "x"})
+            backlog_files.write_changes(tmp_path, {path: "x"})
         with pytest.raises(BacklogError, match="link leads elsewhere"):
-            backlog.write_changes(tmp_path, {path: None})
+            backlog_files.write_changes(tmp_path, {path: None})
     assert (tmp_path / "out/task-1.md").read_text() == "mine"
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    backlog.write_task(tmp_path, PATH, "old")
+    backlog_files.write_task(tmp_path, PATH, "old")
     with pytest.raises(BacklogError, match="not writable as UTF-8"):
-        backlog.write_task(tmp_path, PATH, "\ud800")
+        backlog_files.write_task(tmp_path, PATH, "\ud800")
     with pytest.raises(BacklogError, match="cannot be written"):
-        backlog.write_task(tmp_path, "backlog/tasks", "x")
+        backlog_files.write_task(tmp_path, "backlog/tasks", "x")
     with pytest.raises(BacklogError, match="cannot be written"):
-        backlog.write_task(tmp_path, PATH + "/x.md", "x")
+        backlog_files.write_task(tmp_path, PATH + "/x.md", "x")
     with pytest.raises(BacklogError, match="cannot be removed"):
-        backlog.write_changes(tmp_path, {"backlog/tasks": None})
+        backlog_files.write_changes(tmp_path, {"backlog/tasks": None})
     assert [each.name for each in tmp_path.rglob("*") if each.is_file()] == [Path(PATH).name]
     assert (tmp_path / PATH).read_text() == "old"
 
 
 def test_changes_are_applied(tmp_path: Path) -> None:
     path = "backlog/milestones/m-0 - auth.md"
-    backlog.write_task(tmp_path, path, milestone_file(0, "Auth"))
-    backlog.write_changes(tmp_path, backlog.close_milestone({path: milestone_file(0, "Auth")}, 7, "Auth"))
+    backlog_files.write_task(tmp_path, path, milestone_file(0, "Auth"))
+    backlog_files.write_changes(tmp_path, backlog.close_milestone({path: milestone_file(0, "Auth")}, 7, "Auth"))
     assert not (tmp_path / path).exists()
     assert (tmp_path / "backlog/archive/milestones/m-0 - auth.md").read_text() == milestone_file(0, "Auth")
 
 
 @pytest.mark.slow
 def test_ten_thousand_tasks_are_read_in_seconds() -> None:
-    files = {
-        f"backlog/tasks/task-{n} - t.md": FULL.replace("TASK-42", f"TASK-{n}").encode() for n in range(10_000)
-    }
+    files = {f"backlog/tasks/task-{n} - t.md": FULL.replace("TASK-42", f"TASK-{n}").encode() for n in range(10_000)}
     begun = time.monotonic()
-    read = backlog.read_backlog(files)
+    read = backlog_files.read_backlog(files)
     assert len(read.tasks) == 10_000
     assert not backlog.compare(read.tasks, set(range(10_000)), 7, "x")
     assert time.monotonic() - begun < 20
@@ -641,6 +628,6 @@ def test_ten_thousand_tasks_are_read_in_seconds() -> None:
 
 def test_the_moment_is_given_in_utc() -> None:
     text = front("id: 1", "status: x", 'updated_date: "2026-01-01 00:00"')
-    assert 'updated_date: "2026-05-06 07:08"' in backlog.set_status(
+    assert 'updated_date: "2026-05-06 07:08"' in front_matter.set_status(
         text, "Done", updated=datetime(2026, 5, 6, 7, 8, 59, tzinfo=UTC)
     )

@@ -72,6 +72,8 @@ def test_group_skips_waves_without_it() -> None:
 def test_group_in_a_wave_that_goes_one_by_one_is_ordered_by_the_wave() -> None:
     pair = [{"issue": 1, "conflict_group": 0}, {"issue": 2, "conflict_group": 0}]
     assert edges.before(plan(wave(1, *pair, parallel=False)), eager=True)[2] == ["branch", "merge:1"]
+    apart = [pair[0], {"issue": 9}, pair[1]]
+    assert edges.before(plan(wave(1, *apart, parallel=False)), eager=True)[2] == ["branch", "merge:9"]
 
 
 def test_partial_keeps_every_dependency() -> None:

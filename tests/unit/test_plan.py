@@ -10,8 +10,8 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from work_milestone import branches, fields, yaml_files
 from work_milestone import plan as plans
-from work_milestone import yaml_files
 from work_milestone.errors import PlanError
 
 SAMPLES = Path(__file__).parent.parent / "plans"
@@ -431,15 +431,15 @@ def git_takes(name: str) -> bool:
     ],
 )
 def test_slugs(title: str, slug: str) -> None:
-    assert plans.slugify(title) == slug
+    assert branches.slugify(title) == slug
 
 
 @settings(deadline=None, max_examples=150)
 @given(title=st.text() | st.text("a.-lock@{ /~\\é…K\n", max_size=60))
 def test_git_takes_every_slug(title: str) -> None:
-    slug = plans.slugify(title)
-    assert len(slug) <= plans.MAX_SLUG
-    assert slug == plans.slugify(slug)
+    slug = branches.slugify(title)
+    assert len(slug) <= branches.MAX_SLUG
+    assert slug == branches.slugify(slug)
     if slug:
         assert git_takes(slug)
         assert git_takes(f"milestone/7-{slug}")
@@ -448,7 +448,7 @@ def test_git_takes_every_slug(title: str) -> None:
 @settings(deadline=None, max_examples=300)
 @given(name=st.text("a.-lock@{/~ \\é\x7fHEAD") | st.text(st.characters(exclude_characters="\0", codec="utf-8")))
 def test_git_takes_every_branch_that_we_take(name: str) -> None:
-    if plans.branch_fault(name) is None:
+    if branches.branch_fault(name) is None:
         assert git_takes(name)
 
 
@@ -482,13 +482,13 @@ def test_git_takes_every_branch_that_we_take(name: str) -> None:
 )
 def test_what_git_refuses_is_refused(name: str) -> None:
     assert not git_takes(name)
-    assert plans.branch_fault(name)
+    assert branches.branch_fault(name)
 
 
 @pytest.mark.parametrize("name", ["a", "milestone/3-v1.1-x", "a/-b", "a@", "@a", "größe/🚀", "a./b", "x.lockx"])
 def test_what_git_takes_is_taken(name: str) -> None:
     assert git_takes(name)
-    assert plans.branch_fault(name) is None
+    assert branches.branch_fault(name) is None
 
 
 def test_branch_of_a_title_without_letters(write: Write) -> None:
@@ -532,15 +532,15 @@ def test_data_is_what_yaml_says(tmp_path: Path, loader: Any, data: dict[str, Any
     ],
 )
 def test_durations(value: object, seconds: float) -> None:
-    assert yaml_files.parse_duration(value) == seconds
+    assert fields.parse_duration(value) == seconds
 
 
 @pytest.mark.parametrize("value", [0, -1, "0", "-5", "", "h", "2x", "1e5", True, None, [], float("nan"), "9" * 400])
 def test_what_is_no_duration(value: object) -> None:
     with pytest.raises(ValueError, match="must be"):
-        yaml_files.parse_duration(value)
+        fields.parse_duration(value)
 
 
 def test_infinite_duration() -> None:
     with pytest.raises(ValueError, match="at most 366 days"):
-        yaml_files.parse_duration(float("inf"))
+        fields.parse_duration(float("inf"))

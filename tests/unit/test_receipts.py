@@ -36,7 +36,7 @@ def again(folder: RunFolder) -> RunFolder:
 
 def test_what_is_written_is_read(folder: RunFolder) -> None:
     path = folder.receipt(42, "merge")
-    written = folder.write(path, "merge", "merged", durable=True, commit="c" * 40, files=["a\nb", "é🦀"])
+    written = folder.write(path, "merge", "merged", durable=True, commit="c" * 40, files=["a\nb", "é🦀", "x\udcff"])
     assert again(folder).load(path) == written
     assert (written["version"], written["step"], written["status"]) == (receipts.VERSION, "merge", "merged")
     assert [entry.name for entry in path.parent.iterdir()] == ["merge.json"], "no temporary file stays"
@@ -73,20 +73,20 @@ def test_a_receipt_is_read_once_until_it_is_forgotten(folder: RunFolder) -> None
     folder.remove(path)
 
 
-GOOD: dict[str, Any] = {"version": 1, "step": "merge", "status": "merged"}
+GOOD: dict[str, Any] = {"version": 1, "step": "merge", "status": "merged", "ended": 1.5}
 ABSENT = {
     "empty": b"",
     "white space": b" \n",
     "half": json.dumps(GOOD).encode()[:-9],
     "no JSON": b"<html>",
     "nul": b"\0" * 4096,
-    "not UTF-8": b'{"version": 1, "step": "merge", "status": "\xff"}',
+    "not UTF-8": b"\xff\xfe{\0}\0",
     "a list": b"[]",
     "null": b"null",
-    "foreign": b'{"name": "package", "version": "1.0.0"}',
-    "no status": b'{"version": 1, "step": "merge"}',
-    "unknown step": b'{"version": 1, "step": "deploy", "status": "done"}',
-    "step of another kind": b'{"version": 1, "step": ["merge"], "status": "done"}',
+    "foreign": b'{"name": "package", "dependencies": {}}',
+    "unknown step": json.dumps(GOOD | {"step": "deploy"}).encode(),
+    "step of another kind": json.dumps(GOOD | {"step": ["merge"]}).encode(),
+    **{f"no {name}": json.dumps({key: GOOD[key] for key in GOOD if key != name}).encode() for name in GOOD},
     "deep": b"[" * 100_000,
 }
 
@@ -118,17 +118,29 @@ def test_a_folder_in_a_receipts_place_is_told(folder: RunFolder) -> None:
     assert "cannot be read" in folder.notes[path]
 
 
-@pytest.mark.parametrize("version", [2, 0, "1", None, [1]])
-def test_another_version_is_refused(folder: RunFolder, version: object) -> None:
+@pytest.mark.parametrize("also", [{}, {"step": "of the future"}, {"step": None}, {"status": None}])
+@pytest.mark.parametrize("version", [2, 0, 99])
+def test_another_version_is_refused_whatever_it_says(folder: RunFolder, version: int, also: dict[str, Any]) -> None:
     path = folder.receipt(42, "spawn")
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(GOOD | {"step": "spawn", "version": version}))
+    path.write_text(json.dumps(GOOD | {"step": "spawn", "version": version} | also))
     with pytest.raises(ReceiptError) as caught:
         folder.load(path)
     assert ".milestone/7/items/42/result.json" in str(caught.value)
     assert repr(version) in str(caught.value)
     with pytest.raises(ReceiptError):
         folder.load(path)
+
+
+@pytest.mark.parametrize(("step", "fields"), receipts.FIELDS.items())
+def test_a_receipt_has_what_its_step_needs(folder: RunFolder, step: str, fields: tuple[str, ...]) -> None:
+    path = folder.path / "any.json"
+    whole = dict.fromkeys(fields, "x")
+    folder.write(path, step, "done", **whole)
+    assert again(folder).load(path)
+    for missing in fields:
+        folder.write(path, step, "done", **{name: "x" for name in fields if name != missing})
+        assert again(folder).load(path) is None, missing
 
 
 @given(st.binary())

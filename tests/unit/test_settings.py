@@ -55,7 +55,6 @@ def test_defaults(tmp_path: Path) -> None:
         "branch": None,
         "from_command_line": frozenset(),
     }
-    assert found.push
 
 
 @pytest.mark.parametrize("text", ["", "# agent: command\n", "---\n", "~\n"])
@@ -107,12 +106,10 @@ def test_one_key_from_either_side(write: Write, line: str, variable: str, key: s
 
 
 @pytest.mark.parametrize(
-    ("text", "remote", "push"),
-    [("", None, True), ("remote:", "none", False), ("remote: ~", "none", False), ("remote: up", "up", True)],
+    ("text", "remote"), [("", None), ("remote:", "none"), ("remote: ~", "none"), ("remote: up", "up")]
 )
-def test_never_push(write: Write, text: str, remote: str | None, push: bool) -> None:
-    found = chosen.load_settings(write(text), {})
-    assert (found.remote, found.push) == (remote, push)
+def test_never_push(write: Write, text: str, remote: str | None) -> None:
+    assert chosen.load_settings(write(text), {}).remote == remote
 
 
 def test_null_is_not_given(write: Write) -> None:

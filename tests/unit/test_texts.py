@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from work_milestone.texts import last_line, one_line, span
+from work_milestone.texts import count, last_line, one_line, span, wants_color
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,31 @@ def test_last_line_is_bounded(text: str, width: int) -> None:
 )  # fmt: skip
 def test_span(seconds: float | None, expected: str) -> None:
     assert span(seconds) == expected
+
+
+@pytest.mark.parametrize(("number", "expected"), [(0, "0 items"), (1, "1 item"), (2, "2 items")])
+def test_count(number: int, expected: str) -> None:
+    assert count(number, "item") == expected
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "no_color", "term", "expected"),
+    [
+        (Terminal(), None, "xterm", True), (Terminal(), "", "xterm", True), (Terminal(), None, None, True),
+        (Terminal(), "1", "xterm", False), (Terminal(), None, "dumb", False), (io.StringIO(), None, "xterm", False),
+        (None, None, "xterm", False),
+    ],
+)  # fmt: skip
+def test_wants_color(
+    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO | None, no_color: str | None, term: str | None, expected: bool
+) -> None:
+    for name, value in (("NO_COLOR", no_color), ("TERM", term)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert wants_color(stream) is expected
