@@ -61,8 +61,7 @@ def begin(run: Run) -> None:
     else:
         # A milestone that has landed and got new items starts from main as it is now. One that has not was killed
         # before it made the branch, or the branch was deleted: what was merged is merged again, from sessions' heads.
-        landed = run.repo.refs(run.landed_ref)
-        target = old or (main if landed else str(run.branch_receipt["base"]))
+        target = old or (main if run.parts else str(run.branch_receipt["base"]))
     if old != target:
         run.repo.move(run.ref, target, old or git.ABSENT)
     run.tell("branch", "ready", f"{run.branch} at {target[:10]}")

@@ -47,6 +47,8 @@ def is_landed(run: Run) -> bool:
         return False
     if head is not None and run.repo.is_ancestor(head, main):
         return True
+    if head is None and run.parts:
+        return True  # all of it bears its trailers, and where they can be is main alone
     receipt = run.folder.load(run.folder.path / "land.json") or {}
     if receipt.get("status") != "landed" or head not in (None, receipt.get("head")):
         return False
@@ -158,8 +160,9 @@ def land(run: Run) -> None:
 
 
 def _record_landed(run: Run, candidate: Candidate) -> None:
-    """Write down what has landed, under a ref too: the branch goes away, and its squash commits' trailers decide."""
-    run.repo.move(f"{run.landed_ref}/{candidate.head[:12]}", candidate.head)
+    """Write down what has landed; where main has it in another form, a ref keeps the commits with the trailers."""
+    if not run.repo.is_ancestor(candidate.head, candidate.commit):
+        run.repo.move(f"{run.landed_ref}/{candidate.head[:12]}", candidate.head)
     earlier = run.folder.load(run.folder.path / "land.json") or {}
     run.folder.write(
         run.folder.path / "land.json", "land", "landed", durable=True, commit=candidate.commit, main=run.main,

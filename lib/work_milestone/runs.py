@@ -157,7 +157,7 @@ class Run:
 
     @property
     def landed_ref(self) -> str:
-        """Below it are the heads that the integration branch had when it landed."""
+        """Below it are heads of the integration branch that have landed in another form, squashed by somebody."""
         return f"refs/milestone/{self.number}/landed"
 
     @property

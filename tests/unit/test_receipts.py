@@ -132,15 +132,18 @@ def test_another_version_is_refused_whatever_it_says(folder: RunFolder, version:
         folder.load(path)
 
 
-@pytest.mark.parametrize(("step", "fields"), receipts.FIELDS.items())
-def test_a_receipt_has_what_its_step_needs(folder: RunFolder, step: str, fields: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("step", receipts.FIELDS)
+def test_a_receipt_has_what_its_step_needs(folder: RunFolder, step: str) -> None:
     path = folder.path / "any.json"
-    whole = dict.fromkeys(fields, "x")
+    samples = {str: "x", int: 1, (int, float): 1.5}
+    whole: dict[str, Any] = {name: samples[kind] for name, kind in receipts.FIELDS[step].items()}
     folder.write(path, step, "done", **whole)
     assert again(folder).load(path)
-    for missing in fields:
-        folder.write(path, step, "done", **{name: "x" for name in fields if name != missing})
-        assert again(folder).load(path) is None, missing
+    for name in whole:
+        for wrong in ({}, {name: None}, {name: ["x"]}):
+            rest: dict[str, Any] = {key: whole[key] for key in whole if key != name}
+            folder.write(path, step, "done", **rest, **wrong)
+            assert again(folder).load(path) is None, (name, wrong)
 
 
 @given(st.binary())
