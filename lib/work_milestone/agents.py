@@ -77,10 +77,15 @@ class Claude:
         if result is None:
             words = last_line(stderr) or last_line(stdout) or "no output"
             return Outcome(Session.FAILED, stdout, f"exit {code} without a result: {words}")
-        text, cost = str(result.get("result") or ""), result.get("total_cost_usd")
-        cost = float(cost) if isinstance(cost, int | float) else None
+        text = str(result.get("result") or "")
         status, detail = _classify(code, result, text, stderr)
-        return Outcome(status, text, detail, cost)
+        return Outcome(status, text, detail, _dollars(result.get("total_cost_usd")))
+
+
+def _dollars(value: object) -> float | None:
+    """Return a cost, None for what is none."""
+    sound = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
+    return float(value) if sound and isinstance(value, int | float) else None
 
 
 def _classify(code: int, result: dict[str, Any], text: str, stderr: str) -> tuple[Session, str]:
@@ -91,8 +96,9 @@ def _classify(code: int, result: dict[str, Any], text: str, stderr: str) -> tupl
         return Session.FAILED, "it reached its limit of turns"
     if result.get("is_error"):
         return _classify_error(result, last_line(text) or f"exit {code}, {subtype}")
-    denials = result.get("permission_denials") or []
+    denials = result.get("permission_denials")
     if denials:
+        denials = denials if isinstance(denials, list) else []
         tools = sorted({str(denial.get("tool_name", "?")) for denial in denials if isinstance(denial, dict)})
         return Session.FAILED, f"denied: {', '.join(tools)}; name them in allowed_tools, or change permission_mode"
     if code != 0 or subtype != "success":
@@ -107,7 +113,7 @@ def _classify_error(result: dict[str, Any], words: str) -> tuple[Session, str]:
         return Session.AUTH, f"{words}; log in again (claude /login) or renew the key"
     if status == 400 and "credit balance" in words.lower():
         return Session.AUTH, f"{words}; buy credit, or use another key"
-    if status == 429 and re.search(r"usage limit|quota|limit (will )?reset", words, re.IGNORECASE):
+    if status == 429 and re.search(r"(usage|session|hour|weekly) limit|quota|limit will reset", words, re.IGNORECASE):
         return Session.QUOTA, words
     if status in (408, 429) or (isinstance(status, int) and status >= 500):
         return Session.TRANSIENT, words

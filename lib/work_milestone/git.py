@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ from work_milestone import process
 from work_milestone.errors import GitError, MilestoneError
 
 LEAST_VERSION = (2, 38)
+SHARED_PATIENCE = 2.0  # seconds that such a lock is left to whoever may hold it
 PATIENCE = 10.0  # seconds that a git command of a run that was killed may still take
 ABSENT = ""  # as an old value of update-ref: the ref must not exist yet
 _FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY",
@@ -146,6 +148,11 @@ class Repo:
         """The git dir that all worktrees of the repository share."""
         return Path(self.text("rev-parse", "--path-format=absolute", "--git-common-dir"))
 
+    @cached_property
+    def git_dir(self) -> Path:
+        """The git dir of the user's own checkout."""
+        return Path(self.text("rev-parse", "--path-format=absolute", "--git-dir"))
+
     def config(self, key: str, *, kind: str | None = None) -> str | None:
         """Return a value of git's configuration."""
         done = self.call("config", *([f"--type={kind}"] if kind else []), "--get", key, accept=(0, 1))
@@ -201,6 +208,15 @@ class Repo:
             process.await_marked(self.mark, PATIENCE)
         for path in left:
             path.unlink(missing_ok=True)
+
+    def remove_shared_lock(self, path: Path) -> None:
+        """Remove a lock file that others take too, once it has outlived every git process in the repository."""
+        limit = time.monotonic() + SHARED_PATIENCE
+        while path.exists() and (time.monotonic() < limit or process.is_anybody_in(self.root, "git")):
+            time.sleep(0.05)
+            if time.monotonic() > limit + PATIENCE:
+                return
+        path.unlink(missing_ok=True)
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Tell whether `new` contains `old`, both commit ids: what holds between commits holds for good."""

@@ -75,6 +75,7 @@ def _look_at_receipts(run: Run) -> None:
         run.branch_receipt  # noqa: B018 - reading it is the point
     except MilestoneError as error:
         run.faults.append(str(error))
+        run.plan = None
 
 
 def _remove_bytecode(root: Path) -> None:

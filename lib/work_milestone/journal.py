@@ -37,10 +37,10 @@ class Journal:
 
     def tell(self, event: Event) -> None:
         """Record an event and hand it to the listeners."""
-        line = json.dumps(asdict(event), ensure_ascii=False)
+        line = json.dumps(asdict(event))
         with self._lock:
             try:
-                with self.path.open("a", encoding="utf-8", errors="surrogateescape") as file:
+                with self.path.open("a", encoding="ascii") as file:
                     file.write(line + "\n")
             except OSError:
                 pass  # a full disk is told by the receipts, which matter

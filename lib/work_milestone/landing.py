@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from work_milestone.texts import count, one_line
 
 TRIES = 3
 CANDIDATE = "landing"
+_OURS = re.compile(r"refs/heads/work/\d+/\d+(-[^/]*)?")
 
 
 @dataclass(frozen=True)
@@ -288,10 +290,11 @@ def _delete_branches(run: Run) -> None:
     in_use = {f"refs/heads/{found.branch}" for found in run.repo.checkouts()}
     heads = run.repo.refs(f"refs/heads/work/{run.number}")
     spent = [*run.repo.refs(f"refs/milestone/{run.number}/candidate"), run.ref]
-    for issue in sorted(run.folder.issues()):
-        ref = f"refs/heads/{(run.folder.load(run.folder.receipt(issue, 'worktree')) or {}).get('branch')}"
-        if ref in heads:
-            if heads[ref] not in run.parts.get(issue, {}):
-                worktrees.keep(run.repo, preparation.attempt_ref(run, issue, run.folder.attempts(issue)), heads[ref])
+    ours = run.folder.issues() | run.items.keys()
+    for ref, head in heads.items():
+        issue = int(ref.split("/")[4].partition("-")[0]) if _OURS.fullmatch(ref) else None
+        if issue in ours:
+            if head not in run.parts.get(issue, {}):
+                worktrees.keep(run.repo, preparation.attempt_ref(run, issue, run.folder.attempts(issue)), head)
             spent.append(ref)
     run.repo.delete(ref for ref in spent if ref not in in_use)

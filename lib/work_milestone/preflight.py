@@ -205,6 +205,8 @@ def _begin(run: Run) -> None:
     run.reread()
     # These refs are this milestone's alone, and we hold the run lock.
     run.repo.remove_locks(f"refs/heads/work/{run.number}", f"refs/milestone/{run.number}", run.ref)
+    for name in ("packed-refs", run.main_ref, "HEAD"):
+        run.repo.remove_shared_lock(run.repo.common / f"{name}.lock")
     run.pool.write_excludes()
     alive = sessions.adopt(run)
     for note in notes(run):

@@ -336,6 +336,17 @@ def await_marked(mark: str, seconds: float) -> None:
     _await_end(found, time.monotonic() + seconds)
 
 
+def is_anybody_in(folder: Path, name: str) -> bool:
+    """Tell whether a program of that name is at work in or below a folder."""
+    import psutil
+
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if one.name() == name and Path(one.cwd()).is_relative_to(folder):
+                return True
+    return False
+
+
 def _bears(one: psutil.Process, mark: str) -> bool:
     """Whether a process is this user's and was started with the mark."""
     import psutil

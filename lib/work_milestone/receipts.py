@@ -90,7 +90,7 @@ class RunFolder:
     def write(self, path: Path, step: str, status: str, /, *, durable: bool = False, **fields: Any) -> Receipt:
         """Write the receipt of a step; `durable` when losing it to a power cut would cost a session."""
         receipt = {"version": VERSION, "step": step, "status": status, "ended": time.time(), **fields}
-        write_atomic(path, json.dumps(receipt, indent=1, ensure_ascii=False) + "\n", durable=durable)
+        write_atomic(path, json.dumps(receipt, indent=1) + "\n", durable=durable)
         self._read[path] = receipt
         self.notes.pop(path, None)
         return receipt
@@ -113,12 +113,13 @@ class RunFolder:
             self.notes[path] = f"{self._name(path)}: cannot be read ({error.strerror}); counts as absent"
             return None
         try:
-            receipt = json.loads(text.decode("utf-8", "surrogateescape"))  # as it was written
+            receipt = json.loads(text)
         except (ValueError, RecursionError):
             receipt = None
-        if isinstance(receipt, dict) and receipt.get("version", VERSION) != VERSION:
+        version = receipt.get("version") if isinstance(receipt, dict) else None
+        if isinstance(version, int) and version != VERSION:
             raise ReceiptError(
-                f"{self._name(path)}: written in version {receipt['version']!r} of the format, this tool reads "
+                f"{self._name(path)}: written in version {version} of the format, this tool reads "
                 f"version {VERSION}; go on with the version of work-milestone that began this run, or move the file "
                 "away to do the step again"
             )
@@ -148,7 +149,7 @@ def write_atomic(path: Path, text: str, *, durable: bool = False) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+            with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
                 file.write(text)
                 if durable:
                     file.flush()

@@ -30,8 +30,7 @@ REST_SUBJECT = "chore: commit what the session left uncommitted"
 def judge(run: Run, issue: int, number: int) -> Session:
     """Say how an attempt ended, keep what it made, write the result, free its worktree."""
     attempt = run.folder.attempt(issue, number)
-    session = run.folder.load(attempt / "session.json") or {}
-    record = read_exit(attempt)
+    session, record = _session(run, issue, number), read_exit(attempt)
     if record is None and session:
         process.sweep(str(session["mark"]))
     outcome, report = _read(session, record, attempt)
@@ -56,6 +55,16 @@ def judge(run: Run, issue: int, number: int) -> Session:
     detail = outcome.detail or f"{count(commits, 'commit')}, {count(files, 'file')}"
     run.tell("spawn", outcome.status.value, detail, issue=issue, elapsed=elapsed, cost=outcome.cost)
     return outcome.status
+
+
+def _session(run: Run, issue: int, number: int) -> dict[str, Any]:
+    """Read where an attempt works, from what was written for it first where its own receipt is damaged."""
+    session = run.folder.load(run.folder.attempt(issue, number) / "session.json")
+    worktree = run.folder.load(run.folder.receipt(issue, "worktree")) or {}
+    lock = run.folder.load(run.folder.receipt(issue, "lock"))
+    if session is None and lock is not None and worktree.get("attempt") == number:
+        return {**worktree, "mark": lock["mark"], "started": worktree["ended"]}
+    return session or {}
 
 
 def _read(
@@ -86,6 +95,8 @@ def _outcome(session: dict[str, Any], record: dict[str, Any] | None, attempt: Pa
     """Say what the exit of an attempt means, before git is asked."""
     if record is None:
         return agents.Outcome(Session.CRASHED, detail="its supervisor is gone without a record")
+    if not session:
+        return agents.Outcome(Session.CRASHED, detail=f"{attempt}: what was known of it is damaged")
     stdout, stderr = (gates.read_end(attempt / name, 16_000_000) for name in ("stdout", "stderr"))
     reason = record.get("reason")
     agent = agents.REGISTRY.get(str(session.get("agent")), agents.REGISTRY["command"])

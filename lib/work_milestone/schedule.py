@@ -54,7 +54,7 @@ class Dispatcher(control.TaskDispatcher):  # type: ignore[misc]  # doit has no t
         """Return the node to go on with, None when all that is left waits."""
         while True:
             if self._held["merge"] and self._merging is None:
-                node = heapq.heappop(self._held["merge"])[1]
+                node = self._hand_over("merge")
                 self._merging = node.task.name
                 return node
             if not self._open:
@@ -64,17 +64,23 @@ class Dispatcher(control.TaskDispatcher):  # type: ignore[misc]  # doit has no t
             if step not in self._held or not self._is_about_to_run(node):
                 return node
             heapq.heappush(self._held[step], (key, node))
+            self.waiting.add(node)  # so that doit does not take the work for done
         while tasks_to_run:
             if (node := self._gen_node(None, tasks_to_run.pop())) is not None:
                 return node
         if self._held["worktree"] and len(self._holders) < self._slots:
-            node = heapq.heappop(self._held["worktree"])[1]
+            node = self._hand_over("worktree")
             issue = node.task.name.partition(":")[2]
             # `doit worktree:42` alone ends in no session that would give the slot back.
             if f"spawn:{issue}" in self.nodes:
                 self._holders.add(issue)
             return node
         return None
+
+    def _hand_over(self, step: str) -> Any:
+        node = heapq.heappop(self._held[step])[1]
+        self.waiting.discard(node)
+        return node
 
     def _is_about_to_run(self, node: Any) -> bool:
         """Tell whether the next step of a node is its task, and not one more of what it depends on."""

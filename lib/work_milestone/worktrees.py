@@ -159,13 +159,23 @@ class Pool:
         return found
 
     def _reset(self, path: Path, branch: str, base: str) -> None:
-        if _is_unfinished(path):
-            raise GitError(f"{path}: something is unfinished there", 1)
+        if _is_unfinished(path) or self._is_bent(path):
+            raise GitError(f"{path}: cannot be cleaned for certain", 1)
         _settle(
             self.repo, path, base, "checkout", "-q", "-f", "--ignore-other-worktrees", "--no-track", "-B", branch, base
         )
         self.repo.call("clean", "-ffdxq", cwd=path)
         self.link(path)
+
+    def _is_bent(self, path: Path) -> bool:
+        """Tell whether a session has set something for its worktree alone that a checkout would not undo."""
+        for name in ("config.worktree", "info/sparse-checkout"):
+            if _content((git_dir(path) or path) / name) != _content(self.repo.git_dir / name):
+                return True
+        if (self.repo.git_dir / "info" / "sparse-checkout").exists():
+            return False
+        listed = self.repo.call("ls-files", "-v", "-z", cwd=path).stdout
+        return any(not entry.startswith("H ") for entry in git.split(listed))
 
     def link(self, path: Path) -> None:
         """Link the heavy folders of the main checkout into a worktree."""
@@ -306,3 +316,10 @@ def _is_unfinished(path: Path) -> bool:
     """Tell whether a worktree is in the middle of something, or is none."""
     folder = git_dir(path)
     return folder is None or any((folder / name).exists() for name in _UNFINISHED)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
