@@ -149,8 +149,8 @@ def write_atomic(path: Path, text: str, *, durable: bool = False) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.write(_encode(text))
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
@@ -165,6 +165,14 @@ def write_atomic(path: Path, text: str, *, durable: bool = False) -> None:
             f"{path}: cannot be written ({error.strerror}); make room or give yourself the right to write "
             "there, then type the same line again"
         ) from error
+
+
+def _encode(text: str) -> bytes:
+    """Turn any text into bytes: a file name's are what they were, half a character of an agent's becomes a mark."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
 
 
 def _sync_folder(path: Path) -> None:

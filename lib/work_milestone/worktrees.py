@@ -106,10 +106,11 @@ class Pool:
             else:
                 return path
         path = self._new_path()
+        self.repo.move(f"refs/heads/{branch}", base)
         with repository_lock(self.repo):
             try:
                 # Forced: a free worktree that is just being given to another item may still be on the branch.
-                self.repo.call("worktree", "add", "-f", "-q", "--no-track", "-B", branch, "--", str(path), base)
+                self.repo.call("worktree", "add", "-f", "-q", "--", str(path), branch)
             except GitError:
                 if git_dir(path) is None or head_of(path) != f"ref: refs/heads/{branch}":
                     raise  # else it was a post-checkout hook that failed

@@ -134,6 +134,11 @@ def _read_only(sandbox: Sandbox, path: Path) -> None:
     (path / "deep").chmod(0o500)
 
 
+def _own_config(sandbox: Sandbox, path: Path) -> None:
+    sandbox.git("config", "extensions.worktreeConfig", "true", cwd=path)
+    sandbox.git("config", "--worktree", "user.name", "Somebody", cwd=path)
+
+
 MESSES: dict[str, Mess] = {
     "nothing": lambda sandbox, path: None,
     "commits": _commits,
@@ -163,10 +168,16 @@ MESSES: dict[str, Mess] = {
     "tracked is a link": _link_instead,
     "read-only folder": _read_only,
 }  # fmt: skip
+# What only a worktree that is replaced is rid of.
+BENT: dict[str, Mess] = {
+    "skip-worktree": _bit("--skip-worktree"),
+    "sparse": lambda sandbox, path: sandbox.git("sparse-checkout", "set", "--no-cone", "/none", cwd=path),
+    "own config": _own_config,
+}
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["same run", "next run"])
-@pytest.mark.parametrize("mess", MESSES.values(), ids=list(MESSES))
+@pytest.mark.parametrize("mess", [*MESSES.values(), *BENT.values()], ids=[*MESSES, *BENT])
 def test_reuse_leaves_no_trace(sandbox: Sandbox, pool: Pool, mess: Mess, restarted: bool) -> None:
     before = sandbox.status()
     first = pool.take("work/7/41", sandbox.base)
@@ -182,6 +193,13 @@ def test_reuse_leaves_no_trace(sandbox: Sandbox, pool: Pool, mess: Mess, restart
     pool.free(second)
     assert_clean(pool, pool.take("work/7/42", sandbox.base), "work/7/42", sandbox.base)
     assert sandbox.status() == before
+
+
+def test_a_session_does_not_commit_under_the_name_that_the_one_before_has_set(sandbox: Sandbox, pool: Pool) -> None:
+    first = pool.take("work/7/41", sandbox.base)
+    _own_config(sandbox, first)
+    pool.free(first)
+    assert git.Repo(pool.take("work/7/42", sandbox.base)).config("user.name") != "Somebody"
 
 
 def test_a_worktree_is_reused_and_set_to_the_new_base(sandbox: Sandbox, pool: Pool) -> None:

@@ -277,3 +277,14 @@ def test_lock_of_ones_own(tmp_path: Path) -> None:
     assert other.holder() is None
     other.acquire()
     other.release()
+
+
+@pytest.mark.parametrize("text", ["\ud83e", "caf\udce9"])
+def test_any_text_can_be_written(tmp_path: Path, text: str) -> None:
+    write_atomic(tmp_path / "prompt.md", text)
+    assert (tmp_path / "prompt.md").read_bytes()
+    folder = RunFolder(tmp_path, 7)
+    path = folder.receipt(42, "merge")
+    folder.write(path, "merge", "conflict", reason=text)
+    folder.forget()
+    assert (folder.load(path) or {})["reason"] == text

@@ -289,3 +289,12 @@ def test_install_is_what_doit_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = control.TaskControl([control.Task("a", [])])
     tasks.process(None)
     assert isinstance(tasks.task_dispatcher(), schedule.Dispatcher)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 4])
+@pytest.mark.parametrize("names", [["spawn:1", "worktree:2"], ["spawn:1", "spawn:2"], ["merge:1", "merge:2"]])
+def test_ends_with_nothing_behind_them(tmp_path: Path, names: list[str], workers: int) -> None:
+    slots = 2 if names[0] == "merge:1" else 1
+    waits = {"merge:1": ["spawn:2"], "merge:2": ["spawn:1"]} if workers > 1 and slots == 2 else {}
+    seen = work(tmp_path, (1, 2), slots=slots, workers=workers, names=names, waits=waits)
+    assert set(names) <= worked(seen)
