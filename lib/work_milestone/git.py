@@ -232,11 +232,18 @@ class Repo:
 
     # -- history
 
-    def commits(self, base: str, head: str) -> list[Commit]:
-        """List the commits that `head` has and `base` has not, oldest first."""
-        out = self.text("log", "--reverse", "--format=%H%x00%s", f"{base}..{head}", "--")
-        rows = (line.split("\0") for line in out.split("\n") if line)
-        return [Commit(row[0], row[1]) for row in rows]
+    def commits(self, base: str, head: str) -> tuple[list[Commit], list[str]]:
+        """List the commits that `head` has and `base` has not, oldest first, and the files that they change."""
+        # No commit can hold the id of the last one, so that is what parts them, whatever subjects and names hold.
+        out = self.call("log", "--reverse", "-z", f"--format=%x00{head}%x00%H%x00%s", "--name-only", "--no-renames",
+                        "-m", "--first-parent", f"{base}..{head}", "--").stdout  # fmt: skip
+        commits: list[Commit] = []
+        files: dict[str, None] = {}
+        for entry in decode(out).split(f"\0{head}\0")[1:]:
+            commit, subject, names = entry.split("\0", 2)
+            commits.append(Commit(commit, subject))
+            files |= dict.fromkeys(name for name in names.removeprefix("\n").split("\0") if name)
+        return commits, list(files)
 
     def changed(self, base: str, head: str) -> list[str]:
         """List the paths in which two commits or trees differ."""

@@ -35,8 +35,13 @@ def folder(run: Run) -> Path:
 
 
 def head(run: Run) -> str:
-    """The branch's head. Raise MilestoneError when somebody has taken the branch away."""
-    found = run.repo.resolve(run.ref)
+    """The branch's head, as this run left it. Raise MilestoneError when somebody has taken the branch away.
+
+    Whoever builds on it moves the branch by compare and swap, which tells when it is not there any more.
+    """
+    if run.head is not None:
+        return run.head
+    found = run.head = run.repo.resolve(run.ref)
     if found is None:
         raise MilestoneError(
             f"branch {run.branch} is gone; `git reflog` may show where it was; "
@@ -64,6 +69,7 @@ def begin(run: Run) -> None:
         target = old or (main if run.parts else str(run.branch_receipt["base"]))
     if old != target:
         run.repo.move(run.ref, target, old or git.ABSENT)
+    run.head = target
     run.tell("branch", "ready", f"{run.branch} at {target[:10]}")
 
 

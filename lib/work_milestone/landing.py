@@ -112,6 +112,7 @@ def check(run: Run) -> None:
 
 
 def _build(run: Run) -> Candidate:
+    run.head = None  # a person may have been at it since
     onto, head = _tip(run), integration.head(run)
     if run.repo.is_ancestor(head, onto):
         return Candidate(onto, onto, head)

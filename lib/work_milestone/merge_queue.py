@@ -87,6 +87,7 @@ def _merge(run: Run, item: Item, result: Receipt) -> None:
             _record(run, item, Merge.GATE, failure.reason, log=str(failure.log), code=failure.code, onto=old)
             return
     run.repo.move(run.ref, commit, old)
+    run.head = commit
     whole = result["status"] != Session.PARTIAL
     run.note_part(item.issue, head, whole=whole)
     if whole:

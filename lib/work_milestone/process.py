@@ -39,7 +39,8 @@ MARK = "WORK_MILESTONE_SESSION"  # the variable that marks what belongs to one s
 GRACE = 2.0  # seconds between TERM and KILL
 TIMED_OUT, CANNOT_LOG, NOT_EXECUTABLE, NOT_FOUND = 124, 125, 126, 127  # as timeout(1) and the shells have it
 _ROUNDS = 10  # of a sweep among processes that go on forking
-_SUPERVISOR = Path(__file__).with_name("supervisor.py")
+# Imported, it is compiled once; run as a script, at each start.
+SUPERVISE = "import sys; sys.path.append(sys.argv[1]); import supervisor; sys.exit(supervisor.main(sys.argv[2:]))"
 
 AttemptState = Literal["none", "alive", "finished", "dead"]
 
@@ -461,7 +462,7 @@ def start_supervisor(
         given = [str(attempt.absolute()), str(lock), repr(float(timeout)), stdin_name, "--", *argv]
         with _signals_held():
             child = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_SUPERVISOR), *given],
+                [sys.executable, "-I", "-S", "-c", SUPERVISE, str(Path(__file__).parent), *given],
                 cwd=cwd,
                 env={**env, MARK: mark},
                 stdin=subprocess.DEVNULL,

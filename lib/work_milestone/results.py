@@ -125,8 +125,7 @@ def _keep(
         state = run.repo.state(place, env=env) if claimed else _state_of_branch(run, branch)
         if outcome.status in WITH_WORK:
             state, fault = _commit_rest(run, place, branch, state)
-            commits = run.repo.commits(base, state.head) if state.head and not fault else []
-            files = run.repo.changed(base, str(state.head)) if commits else []
+            commits, files = run.repo.commits(base, state.head) if state.head and not fault else ([], [])
             if files:
                 made |= {
                     "head": state.head,

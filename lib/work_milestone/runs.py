@@ -47,6 +47,7 @@ class Run:
         self.repo = git.Repo(root, f"git {self.folder.path}")
         self.pool = worktrees.Pool(self.repo, self.folder.path / "worktrees", self.settings.links)
         self.lock = KernelLock(self.folder.path / "run.lock")
+        self.head: str | None = None  # where this process knows the integration branch to stand
 
     def _number(self, variables: Mapping[str, str]) -> int | None:
         try:
@@ -277,6 +278,7 @@ class Run:
     def reread(self) -> None:
         """Ask git and the receipts anew."""
         self.folder.forget()
+        self.head = None
         for name in ("branch_receipt", "parts", "_heads", "_begun", "main"):
             self.__dict__.pop(name, None)
 

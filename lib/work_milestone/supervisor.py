@@ -1,7 +1,7 @@
 """Stands over one agent process and outlives the run that started it.
 
-Run as `python -I -S supervisor.py ATTEMPT LOCK_FD SECONDS STDIN -- ARGV...`, leader of a session of its own,
-by `process.start_supervisor`. Rules:
+Started by `process.start_supervisor` with `ATTEMPT LOCK_FD SECONDS STDIN -- ARGV...`, leader of a session of its own,
+as an imported module, so that it need not be compiled each time. Rules:
 - It is small and quick: nothing is imported but what every session needs, and nothing of this package.
 - The kernel lock on the attempt (LOCK_FD) is held from before its start to its last instant, and by it alone.
 - It never polls where the kernel tells: signals come through a pipe, time limits count a monotonic clock.
@@ -14,9 +14,14 @@ from __future__ import annotations
 import errno
 import os
 import select
-import signal
 import sys
 import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # what `signal` wraps in enums, which take longer to load than all the rest
 
 GRACE = 2.0  # seconds between TERM and KILL
 BOUND = 10.0  # seconds after which what cannot be killed is given up, and said so
@@ -215,9 +220,10 @@ def _prctl(option: int, value: int) -> bool:
     if not LINUX:
         return False
     try:
-        import ctypes
+        import _ctypes  # `ctypes` around it takes 4 ms to load
 
-        return int(ctypes.CDLL(None).prctl(option, value, 0, 0, 0)) == 0
+        prctl = _ctypes.dlsym(_ctypes.dlopen("", 0), "prctl")
+        return int(_ctypes.call_function(prctl, (option, value, 0, 0, 0))) == 0
     except (ImportError, OSError, AttributeError):
         return False
 
@@ -324,7 +330,3 @@ def main(argv: list[str]) -> int:
         session.end_all()
         session.record()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

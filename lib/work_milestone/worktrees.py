@@ -173,8 +173,11 @@ class Pool:
         for name in ("config.worktree", "info/sparse-checkout"):
             if _content((git_dir(path) or path) / name) != _content(self.repo.git_dir / name):
                 return True
-        if (self.repo.git_dir / "info" / "sparse-checkout").exists():
-            return False
+        # Only an index of version 3 or more holds entries that git is told not to look at (gitformat-index).
+        sparse = (self.repo.git_dir / "info" / "sparse-checkout").exists()
+        return not sparse and _index_version(git_dir(path) or path) > 2 and self._hides(path)
+
+    def _hides(self, path: Path) -> bool:
         listed = self.repo.call("ls-files", "-v", "-z", cwd=path).stdout
         return any(not entry.startswith("H ") for entry in git.split(listed))
 
@@ -195,12 +198,16 @@ class Pool:
             self.repo.call("worktree", "prune")
 
     def remove_all(self, *others: Path) -> None:
-        """Remove every worktree of the pool, and others of the run's."""
-        known = [checkout.path for checkout in self.repo.checkouts()]
-        for path in known:
-            if path.parent == self.folder or path in others:
-                self.remove(path)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove every worktree of the pool, and others of the run's: the folders first, then what git knows of them."""
+        known = [found for found in self.repo.checkouts() if found.path.parent == self.folder or found.path in others]
+        with repository_lock(self.repo):
+            for path in (self.folder, *others):
+                shutil.rmtree(path, ignore_errors=True)
+            for found in known:
+                if found.locked:  # its making was killed: prune would leave it
+                    self.repo.call("worktree", "unlock", str(found.path), accept=range(256))
+            if known:
+                self.repo.call("worktree", "prune")
         self._free = None
 
 
@@ -317,6 +324,14 @@ def _is_unfinished(path: Path) -> bool:
     """Tell whether a worktree is in the middle of something, or is none."""
     folder = git_dir(path)
     return folder is None or any((folder / name).exists() for name in _UNFINISHED)
+
+
+def _index_version(folder: Path) -> int:
+    try:
+        with (folder / "index").open("rb") as file:
+            return int.from_bytes(file.read(8)[4:], "big")
+    except OSError:
+        return 0
 
 
 def _content(path: Path) -> bytes | None:

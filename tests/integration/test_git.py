@@ -159,9 +159,17 @@ def test_ancestors_and_bases(sandbox: Sandbox, repo: git.Repo) -> None:
 def test_commits_are_listed_oldest_first(sandbox: Sandbox, repo: git.Repo) -> None:
     subjects = ["feat: one", "fix: -n --all \x1b[0m", "chore: é 🦀"]
     ids = [sandbox.commit(f"{subject}\n\nbody\nSTATUS: x\n", {"f": subject}) for subject in subjects]
-    found = repo.commits(sandbox.base, "main")
+    found, files = repo.commits(sandbox.base, ids[-1])
     assert [(commit.id, commit.subject) for commit in found] == list(zip(ids, subjects, strict=True))
-    assert repo.commits("main", "main") == []
+    assert files == ["f"]
+    assert repo.commits(ids[-1], ids[-1]) == ([], [])
+
+
+def test_commits_name_any_path_that_they_change(sandbox: Sandbox, repo: git.Repo) -> None:
+    head = hostile(sandbox)
+    commits, files = repo.commits(sandbox.base, head)
+    assert [commit.id for commit in commits] == [head]
+    assert sorted(files) == PATHS
 
 
 def test_changed_names_any_path(sandbox: Sandbox, repo: git.Repo) -> None:

@@ -675,7 +675,7 @@ def test_a_gate_that_fills_the_disk_says_so(tiny_disk: Path) -> None:
 def test_the_supervisor_imports_little(bench: Bench) -> None:
     bench.attempt.mkdir(parents=True)
     lock = os.open(bench.attempt / "lock", os.O_RDWR | os.O_CREAT)
-    argv = [sys.executable, "-I", "-S", "-X", "importtime", str(SCRIPT)]
+    argv = [sys.executable, "-I", "-S", "-X", "importtime", "-c", process.SUPERVISE, str(SCRIPT.parent)]
     argv += [str(bench.attempt), str(lock), "50", "-", "--", "true"]
     done = subprocess.run(argv, check=True, capture_output=True, text=True, pass_fds=(lock,))
     os.close(lock)
