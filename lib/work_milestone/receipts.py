@@ -205,14 +205,19 @@ class KernelLock:
                 raise LockedError(f"{self.path}: held by process {self.holder() or 'unknown'}")
             time.sleep(0.002)
 
-    def _try(self) -> bool:
+    def await_turn(self) -> None:
+        """Take the lock, however long another holds it."""
+        while not self._try(fcntl.LOCK_EX):
+            pass  # the file was taken away by its last holder: lock the one that stands there now
+
+    def _try(self, how: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> bool:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise ReceiptError(f"{self.path}: cannot be written ({error.strerror})") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, how)
         except OSError:
             os.close(descriptor)
             return False

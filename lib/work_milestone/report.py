@@ -6,24 +6,24 @@ is on.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+
+from rich.cells import cell_len, set_cell_size
 
 from work_milestone import landing
 from work_milestone.plan import Item, list_plans
 from work_milestone.runs import Run
 from work_milestone.texts import one_line, span
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
 MOST_ROWS = 200
-COLORS = {"merged": "green", "complete": "green", "running": "cyan", "ready": "cyan", "skipped": "yellow",
-          "waiting": "yellow", "pending": "dim"}  # fmt: skip
+WIDE = 140
+COLORS = {"merged": "32", "complete": "32", "running": "36", "ready": "36", "skipped": "33", "waiting": "33",
+          "pending": "2"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,42 +89,45 @@ def _name(run: Run, path: Path) -> str:
 # -- texts
 
 
-def console(stream: TextIO, *, color: bool) -> Console:
-    """Make the console that tables are printed on; what is piped has no terminal's width to heed."""
-    from rich.console import Console  # 110 ms that a run with nothing to do has no use for
+class Page:
+    """Writes lines to a terminal or a pipe; what is piped has no terminal's width to heed."""
 
-    return Console(
-        file=stream,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        color_system="auto" if color else None,
-        width=None if stream.isatty() else 140,
-    )
+    def __init__(self, write: Callable[[str], object], *, color: bool, width: int | None = None) -> None:
+        self.write = write
+        self.color = color
+        self.width = width or shutil.get_terminal_size((WIDE, 24)).columns
+
+    def print(self, text: str) -> None:
+        """Write a line."""
+        self.write(text + "\n")
+
+    def paint(self, text: str, color: str | None) -> str:
+        """Colour a text, where colours are wanted."""
+        return f"\x1b[{color}m{text}\x1b[0m" if self.color and color else text
 
 
-def print_status(run: Run, console: Console) -> None:
+def print_status(run: Run, page: Page) -> None:
     """Print the table of all items, and where the run as a whole stands."""
     if run.number is None or run.plan is None:
-        print_plans(run, console)
+        print_plans(run, page)
         return
     lines = rows(run)
-    console.print(_table(lines, console.width))
-    console.print(f"milestone {run.number}: {_tally(lines)}; {_standing(run)}")
+    _print_table(page, lines)
+    page.print(f"milestone {run.number}: {_tally(lines)}; {_standing(run)}")
     holder = run.lock.holder()
     if holder:
-        console.print(f"a run is at work: process {holder}")
+        page.print(f"a run is at work: process {holder}")
     for note in (*run.folder.notes.values(),):
-        console.print(f"note: {note}", style="yellow")
+        page.print(page.paint(f"note: {note}", "33"))
 
 
-def print_plans(run: Run, console: Console) -> None:
+def print_plans(run: Run, page: Page) -> None:
     """Name the plans that exist."""
     found = list_plans(run.root)
     if not found:
-        console.print(f"no plan here: {run.root / 'plan'}/milestone-N-dispatch.yaml is where they are looked for")
+        page.print(f"no plan here: {run.root / 'plan'}/milestone-N-dispatch.yaml is where they are looked for")
     for plan in found:
-        console.print(f"n={plan.number}  {one_line(plan.title)}  ({_name(run, plan.path)})")
+        page.print(f"n={plan.number}  {one_line(plan.title)}  ({_name(run, plan.path)})")
 
 
 def closing_line(run: Run) -> str:
@@ -132,19 +135,19 @@ def closing_line(run: Run) -> str:
     return f"milestone {run.number}: {_tally(rows(run))}; {_standing(run)}"
 
 
-def print_summary(run: Run, console: Console) -> None:
+def print_summary(run: Run, page: Page) -> None:
     """Print how the run ended: each item's state, and for what is not merged why and what to do."""
     lines = rows(run)
     shown = lines if len(lines) <= MOST_ROWS else [row for row in lines if not run.settled(row.item.issue)]
     if shown:
-        console.print(_table(shown[:MOST_ROWS], console.width))
+        _print_table(page, shown[:MOST_ROWS])
     for row in [row for row in lines if not run.settled(row.item.issue)][:MOST_ROWS]:
-        console.print(f"#{row.item.issue} {row.state}: {row.detail or 'not done'}", soft_wrap=True)
+        page.print(f"#{row.item.issue} {row.state}: {row.detail or 'not done'}")
         if row.log:
-            console.print(f"    log:  {row.log}", soft_wrap=True)
+            page.print(f"    log:  {row.log}")
         if row.next:
-            console.print(f"    next: {row.next}", soft_wrap=True)
-    console.print(f"milestone {run.number}: {_tally(lines)}; {_standing(run)}", soft_wrap=True)
+            page.print(f"    next: {row.next}")
+    page.print(f"milestone {run.number}: {_tally(lines)}; {_standing(run)}")
 
 
 def _tally(lines: list[Row]) -> str:
@@ -168,25 +171,35 @@ def _standing(run: Run) -> str:
     return f"{run.main} is untouched, merged work is on {run.branch}{missing}"
 
 
-def _table(lines: list[Row], width: int) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("item", "wave", "pri", "state", "time", "cost", "title", ""):
-        table.add_column(name, no_wrap=True)
-    # Rich would shrink every column alike; the narrow ones are what a table is read for.
-    title_width = max(12, min(60, (width - 45) * 2 // 3))
+def _print_table(page: Page, lines: list[Row]) -> None:
+    """Write a line an item, in columns; the title and what is said of it share what room is left."""
+    cells = [("item", "wave", "pri", "state", "time", "cost", "title", "")]
     for row in lines:
-        where = f"{row.detail}{f', worktree {row.place}' if row.place else ''}"
-        title = _cut(one_line(row.item.title), title_width)
-        table.add_row(
-            f"#{row.item.issue}", str(row.item.wave), row.item.priority, Text(row.state, COLORS.get(row.state, "red")),
-            span(row.elapsed), f"${row.cost:.2f}" if row.cost is not None else "", Text(title),
-            Text(_cut(one_line(where), max(10, width - 45 - title_width)), "dim"),
-        )  # fmt: skip
-    return table
+        said = f"{row.detail}{f', worktree {row.place}' if row.place else ''}"
+        cost = f"${row.cost:.2f}" if row.cost is not None else ""
+        cells.append((f"#{row.item.issue}", str(row.item.wave), row.item.priority, row.state, span(row.elapsed), cost,
+                      one_line(row.item.title), one_line(said)))  # fmt: skip
+    widths = [max(cell_len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    room = max(24, page.width - sum(widths[:6]) - 14)
+    widths[6] = min(widths[6], max(room - widths[7], room * 2 // 3))
+    widths[7] = room - widths[6]
+    colors: list[tuple[str | None, ...]] = [("1",) * 8]
+    colors += [(None,) * 3 + (COLORS.get(row.state, "31"),) + (None,) * 3 + ("2",) for row in lines]
+    for line, paints in zip(cells, colors, strict=True):
+        page.print(_join((_fit(text, width) for text, width in zip(line, widths, strict=True)), paints, page))
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+def _fit(text: str, width: int) -> str:
+    """Cut or fill a text to a width in cells of a terminal, which some letters take two of."""
+    short = text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
+    return set_cell_size(short, width)
+
+
+def _join(texts: Iterable[str], paints: Iterable[str | None], page: Page) -> str:
+    """Paint cells and put them in a row, without blanks at its end."""
+    row = list(texts)
+    while row and not row[-1].strip():
+        row.pop()
+    return "  ".join(
+        page.paint(text, paint) for text, paint in zip([*row[:-1], row[-1].rstrip()], paints, strict=False)
+    )

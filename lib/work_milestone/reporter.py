@@ -17,7 +17,7 @@ import sys
 import time
 from typing import Any, TextIO
 
-from work_milestone import process, sessions
+from work_milestone import process, report, sessions
 from work_milestone.errors import MilestoneError
 from work_milestone.journal import Event
 from work_milestone.runs import Run
@@ -127,18 +127,13 @@ class Reporter:
         raise SystemExit(BROKEN if broken else UNSETTLED if self.failures else OK)
 
     def _summarize(self) -> None:
-        from work_milestone import report
-
         try:
-            if not self.told and not self.failures:
+            if self.told or self.failures:
+                report.print_summary(self.run, report.Page(self.out.write, color=self.out.color))
+            else:
                 self.out.write(f"{report.closing_line(self.run)}; nothing to do\n")
-                return
-            if self.out.stream is not None:
-                report.print_summary(self.run, report.console(self.out.stream, color=self.out.color))
         except MilestoneError as error:
             self.err.write(f"{error}\n")
-        except BrokenPipeError:
-            self.out.close()
 
     def runtime_error(self, msg: str) -> None:
         """Tell an error of the graph itself."""

@@ -9,7 +9,7 @@ import json
 import shutil
 import sys
 
-from work_milestone import results
+from work_milestone import report, results
 from work_milestone.errors import LockedError, MilestoneError
 from work_milestone.plan import Item
 from work_milestone.runs import Run
@@ -35,11 +35,8 @@ def refuse(run: Run, verb: str) -> None:
 
 def print_status(run: Run) -> None:
     """Print where each item stands."""
-    if sys.stdout is None:
-        return
-    from work_milestone import report  # rich takes 60 ms that the other verbs have no use for
-
-    report.print_status(run, report.console(sys.stdout, color=wants_color(sys.stdout)))
+    if sys.stdout is not None:
+        report.print_status(run, report.Page(sys.stdout.write, color=wants_color(sys.stdout)))
 
 
 def skip(run: Run, issue: int) -> None:

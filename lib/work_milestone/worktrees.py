@@ -21,6 +21,7 @@ from pathlib import Path
 
 from work_milestone import git
 from work_milestone.errors import GitError
+from work_milestone.receipts import KernelLock
 
 LOCK_FILE = ".claude/kage-bunshin.lock"
 _UNFINISHED = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG",
@@ -33,11 +34,13 @@ _IN_PROCESS = threading.Lock()
 @contextmanager
 def repository_lock(repo: git.Repo) -> Iterator[None]:
     """Hold the lock that all runs in a repository share, per common git dir."""
-    from filelock import FileLock  # 50 ms that only a run needs
-
-    # filelock polls; threads of one run queue on a lock that does not.
-    with _IN_PROCESS, FileLock(repo.common / LOCK_NAME):
-        yield
+    lock = KernelLock(repo.common / LOCK_NAME)
+    with _IN_PROCESS:
+        lock.await_turn()
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def remove_repository_lock(repo: git.Repo) -> None:
@@ -198,7 +201,7 @@ class Pool:
             self.repo.call("worktree", "prune")
 
     def remove_all(self, *others: Path) -> None:
-        """Remove every worktree of the pool, and others of the run's: the folders first, then what git knows of them."""
+        """Remove every worktree of the pool, and others of the run's: the folders, then what git knows of them."""
         known = [found for found in self.repo.checkouts() if found.path.parent == self.folder or found.path in others]
         with repository_lock(self.repo):
             for path in (self.folder, *others):
