@@ -64,8 +64,10 @@ def task_plan() -> Iterator[Task]:
 
 def item_steps(wave: Wave, item: Item, before: list[str]) -> Iterator[Task]:
     """The way of one item, from an empty worktree to its verdict."""
+    doc = describe(wave, item)
+
     def make(name: str, action: Action, after: list[str], fresh: Check) -> Task:
-        return step(f"{name}:{item.issue}", action, run, item, doc=describe(wave, item), after=after,
+        return step(f"{name}:{item.issue}", action, run, item, doc=doc, after=after,
                     fresh=lambda: fresh(run, item), receipt=run.folder.receipt(item.issue, name))  # fmt: skip
 
     yield make("worktree", preparation.prepare, before, preparation.is_prepared)

@@ -9,11 +9,12 @@ Rules:
 
 from __future__ import annotations
 
+import gc
+import inspect
 import io
 import signal
 import sys
 from collections.abc import Callable, Iterable
-from functools import partial
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ def open_run(root: Path) -> Run:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # titles hold any letter, terminals do not
+    gc.set_threshold(100_000)  # a graph of 60,000 tasks makes nothing to collect, and is looked through again and again
     run = Run(root, commandline.variables())
     _look_at_receipts(run)
     if run.faults and not {"milestone", "preflight"} & set(commandline.words()):
@@ -50,10 +52,15 @@ def open_run(root: Path) -> Run:
     _require_known(run)
     if run.plan:
         ranks = {item.issue: _PRIORITIES.index(item.priority) for item in run.plan.items.values()}
-        schedule.install(
-            run.settings.max_sessions, lambda issue: -1 if run.attempt_state(issue) == "alive" else ranks.get(issue, 9)
-        )
+        schedule.install(run.settings.max_sessions, lambda issue: _rank(run, issue, ranks))
     return run
+
+
+def _rank(run: Run, issue: int, ranks: dict[int, int]) -> int:
+    """Rank an item: what is already at work before all others, then by priority."""
+    if not run.settled(issue) and run.attempt_state(issue) == "alive":
+        return -1
+    return ranks.get(issue, len(_PRIORITIES))
 
 
 def _require_known(run: Run) -> None:
@@ -114,7 +121,7 @@ def step(
         "basename": name,
         "actions": [(_guard, [action, *args])],
         "task_dep": list(after),
-        "uptodate": [partial(_is_fresh, fresh) if fresh else False],
+        "uptodate": [_Fresh(fresh) if fresh else False],
         # A missing target overrides `fresh`: what git shows as done needs no receipt.
         "targets": [str(receipt)] if receipt is not None and receipt.exists() else [],
         "doc": doc,
@@ -122,12 +129,19 @@ def step(
     }
 
 
-def _is_fresh(fresh: Callable[[], bool]) -> bool:
-    """Tell whether there is nothing to do; what cannot be told is done, and says then what is wrong."""
-    try:
-        return fresh()
-    except MilestoneError:
-        return False
+class _Fresh:
+    """Tells whether there is nothing to do; what cannot be told is done, and says then what is wrong."""
+
+    __signature__ = inspect.Signature()  # doit asks for it at each call, and working it out costs more than the call
+
+    def __init__(self, fresh: Callable[[], bool]) -> None:
+        self.fresh = fresh
+
+    def __call__(self) -> bool:
+        try:
+            return self.fresh()
+        except MilestoneError:
+            return False
 
 
 def _guard(action: Callable[..., None], *args: Any) -> TaskFailed | None:

@@ -46,15 +46,23 @@ class RunFolder:
         self.root = root
         self.path = (root / ".milestone").resolve() / str(number)  # git tells real paths
         self.notes: dict[Path, str] = {}
+        self.changes = 0  # raised after each: what was derived from receipts before is to be derived again
         self._read: dict[Path, Receipt | None] = {}
+        self._places: dict[str, Path] = {}
 
     def item(self, issue: int) -> Path:
         """Folder of an item's receipts."""
-        return self.path / "items" / str(issue)
+        return self._place(f"items/{issue}")
 
     def receipt(self, issue: int, step: str) -> Path:
         """Path of the receipt of one step of an item."""
-        return self.item(issue) / {"spawn": "result.json"}.get(step, f"{step}.json")
+        return self._place(f"items/{issue}/{'result' if step == 'spawn' else step}.json")
+
+    def _place(self, name: str) -> Path:
+        # Paths are asked for many times an item, and a path object takes longer to make than a receipt to look up.
+        if name not in self._places:
+            self._places[name] = Path(f"{self.path}/{name}")
+        return self._places[name]
 
     def wave(self, number: int) -> Path:
         """Folder of a wave's receipts."""
@@ -93,16 +101,19 @@ class RunFolder:
         write_atomic(path, json.dumps(receipt, indent=1) + "\n", durable=durable)
         self._read[path] = receipt
         self.notes.pop(path, None)
+        self.changes += 1
         return receipt
 
     def remove(self, path: Path) -> None:
         """Take a receipt back, so that its step is done again."""
         path.unlink(missing_ok=True)
         self._read[path] = None
+        self.changes += 1
 
     def forget(self) -> None:
         """Drop what was read: another process may have written meanwhile."""
         self._read.clear()
+        self.changes += 1
 
     def _parse(self, path: Path) -> Receipt | None:
         try:

@@ -47,6 +47,7 @@ class Run:
         self.repo = git.Repo(root, f"git {self.folder.path}")
         self.pool = worktrees.Pool(self.repo, self.folder.path / "worktrees", self.settings.links)
         self.lock = KernelLock(self.folder.path / "run.lock")
+        self._facts: dict[int, tuple[int, Facts]] = {}
         self.head: str | None = None  # where this process knows the integration branch to stand
 
     def _number(self, variables: Mapping[str, str]) -> int | None:
@@ -223,7 +224,14 @@ class Run:
         return self.folder.issues()
 
     def facts(self, issue: int) -> Facts:
-        """Gather what is known of an item."""
+        """Gather what is known of an item, anew only when something has changed since."""
+        changes = self.folder.changes
+        known = self._facts.get(issue)
+        if known is None or known[0] != changes:
+            known = self._facts[issue] = (changes, self._gather(issue))
+        return known[1]
+
+    def _gather(self, issue: int) -> Facts:
         planned, parts = self.items[issue].status, self.parts.get(issue, {})
         if issue not in self._begun:
             return Facts(planned=planned, parts=parts)
@@ -266,14 +274,17 @@ class Run:
     def begin(self, issue: int) -> None:
         """Note that an item has receipts from now on."""
         self._begun.add(issue)
+        self.folder.changes += 1
 
     def note_head(self, head: str) -> None:
         """Note a commit that a session has just ended on."""
         self._heads.add(head)
+        self.folder.changes += 1
 
     def note_part(self, issue: int, head: str, *, whole: bool) -> None:
         """Note a merge that has just been made."""
         self.parts.setdefault(issue, {})[head] = whole
+        self.folder.changes += 1
 
     def reread(self) -> None:
         """Ask git and the receipts anew."""
@@ -281,6 +292,7 @@ class Run:
         self.head = None
         for name in ("branch_receipt", "parts", "_heads", "_begun", "main"):
             self.__dict__.pop(name, None)
+        self.folder.changes += 1
 
 
 def _attempt(result: Receipt | None) -> int:

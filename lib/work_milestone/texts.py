@@ -8,6 +8,8 @@ from typing import TextIO
 
 def one_line(text: str) -> str:
     """Fold a text, whatever it holds, into one printable line."""
+    if text.isprintable() and "  " not in text:
+        return text.strip()
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
