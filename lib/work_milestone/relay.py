@@ -21,17 +21,22 @@ MOST_FILES, MOST_NOTES = 30, 2000
 
 
 def is_settled(run: Run, wave: Wave) -> bool:
-    """Tell whether the wave was closed and every item in it is settled."""
+    """Tell whether every item of the wave is settled, and the wave was closed as it now stands."""
     receipt = run.folder.load(run.folder.wave(wave.wave) / "wave.json")
-    return receipt is not None and all(run.settled(item.issue) for item in wave.items)
+    settled = all(run.settled(item.issue) for item in wave.items)
+    return settled and receipt is not None and receipt.get("counts") == _counts(run, wave)
 
 
 def settle(run: Run, wave: Wave) -> None:
     """Close a wave: say how its items ended."""
-    words = [run.facts(item.issue).word for item in wave.items]
-    counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+    counts = _counts(run, wave)
     run.folder.write(run.folder.wave(wave.wave) / "wave.json", "wave", "settled", counts=counts)
     run.tell("wave", "settled", f"wave {wave.wave}: {counts}")
+
+
+def _counts(run: Run, wave: Wave) -> str:
+    words = [run.facts(item.issue).word for item in wave.items]
+    return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
 
 
 def is_fresh(run: Run, wave: Wave) -> bool:
