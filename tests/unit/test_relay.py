@@ -86,6 +86,8 @@ def test_settled_takes_both_receipt_and_items(sandbox: Sandbox) -> None:
     assert not relay.is_settled(run, wave), "an item is still to do"
     run.folder.write(run.folder.receipt(10, "merge"), "merge", "skipped")
     run.reread()
+    assert not relay.is_settled(run, wave), "it was closed as it stood before"
+    relay.settle(run, wave)
     assert relay.is_settled(run, wave)
     run.folder.remove(run.folder.wave(1) / "wave.json")
     assert not relay.is_settled(run, wave)
