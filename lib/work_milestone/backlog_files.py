@@ -87,7 +87,8 @@ def _require_inside(root: Path, path: str) -> Path:
         raise fault(path, 1, "outside of backlog/, not written", "name a file below backlog/")
     target = root.joinpath(*parts)
     try:
-        inside = target.parent.resolve().is_relative_to((root / "backlog").resolve())
+        place = target.parent.resolve()  # from Python 3.13 on, a link to itself is what it leads to
+        inside = place.is_relative_to((root / "backlog").resolve()) and not place.is_symlink()
     except (OSError, RuntimeError):
         inside = False
     if not inside or target.is_symlink():
