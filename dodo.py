@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from work_milestone import (
+    closing,
     demo,
     edges,
     graph,
@@ -37,7 +38,7 @@ DOIT_CONFIG = graph.configure(run)
 def task_preflight() -> Task:
     """Say all that can be known to fail, before anything starts."""
     return step("preflight", preflight.check, run, doc="what can be known to fail, said before anything starts",
-                fresh=lambda: not run.faults and landing.is_closed(run))  # fmt: skip
+                fresh=lambda: not run.faults and closing.is_closed(run))  # fmt: skip
 
 
 def task_plan() -> Iterator[Task]:
@@ -58,8 +59,8 @@ def task_plan() -> Iterator[Task]:
                fresh=lambda: landing.is_gated(run))  # fmt: skip
     yield step("land", landing.land, run, doc="main moves to what the gates were green on", after=["gates"],
                fresh=lambda: landing.is_landed(run))  # fmt: skip
-    yield step("milestone", landing.close, run, doc=describe_milestone(run), after=["land"],
-               fresh=lambda: landing.is_closed(run))  # fmt: skip
+    yield step("milestone", closing.close, run, doc=describe_milestone(run), after=["land"],
+               fresh=lambda: closing.is_closed(run))  # fmt: skip
 
 
 def item_steps(wave: Wave, item: Item, before: list[str]) -> Iterator[Task]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from work_milestone import backlog, backlog_files, front_matter
+from work_milestone import backlog, backlog_files, front_matter, trees
 from work_milestone.plan import Item
 from work_milestone.runs import Run
 from work_milestone.texts import one_line
@@ -68,7 +68,7 @@ def done(run: Run, item: Item, tree: str, when: float) -> dict[str, str | None]:
     if run.backlog is None or not run.backlog.tracked:
         return {}
     task = run.backlog.content.tasks.get(item.issue)
-    blob = run.repo.files(tree, task.path).get(task.path) if task else None
+    blob = trees.read_files(run.repo, tree, task.path).get(task.path) if task else None
     if task is None or blob is None or not _is_ours(run, task):
         return {}
     text = blob.decode("utf-8", "surrogateescape")
@@ -90,7 +90,7 @@ def closed(run: Run, tree: str) -> dict[str, str | None]:
     """Return what a tree's backlog changes to when the milestone is closed."""
     if run.backlog is None or run.plan is None or not run.backlog.tracked:
         return {}
-    content = backlog_files.read_backlog(run.repo.files(tree, *backlog_files.PLACES))
+    content = backlog_files.read_backlog(trees.read_files(run.repo, tree, *backlog_files.PLACES))
     return backlog.close_milestone(content.files, run.plan.number, run.plan.title)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from work_milestone import git, process, worktrees
+from work_milestone import checkouts, gate_process, worktrees
 from work_milestone.texts import last_line
 
 
@@ -25,22 +25,22 @@ class Failure:
 
 
 def check(
-    repo: git.Repo, pool: worktrees.Pool, path: Path, commit: str, commands: Sequence[str], logs: Path, timeout: float
+    pool: worktrees.Pool, path: Path, commit: str, commands: Sequence[str], logs: Path, timeout: float
 ) -> Failure | None:
     """Run the gates on a commit, in the worktree at `path`; `logs` is the stem of their logs' names."""
     if not commands:
         return None
-    worktrees.checkout_detached(repo, pool, path, commit)
+    worktrees.checkout_detached(pool, path, commit)
     env = pool.environment()
     logs.parent.mkdir(parents=True, exist_ok=True)
     for number, command in enumerate(commands, 1):
         log = logs.with_name(f"{logs.name}-{number}.log")
-        done = process.run_logged(["/bin/sh", "-c", command], cwd=path, env=env, log=log, timeout=timeout)
+        done = gate_process.run(["/bin/sh", "-c", command], cwd=path, env=env, log=log, timeout=timeout)
         if done.code != 0:
             why = f"over its time limit of {timeout:g} s" if done.timed_out else f"exit {done.code}"
-            tail = last_line(read_end(log))
-            return Failure(command, done.code, log, f"gate `{command}`: {why}{f': {tail}' if tail else ''}")
-        changed = repo.state(path, untracked=False, env=env).tracked
+            said = [why, "" if done.timed_out else done.reason, last_line(read_end(log))]
+            return Failure(command, done.code, log, f"gate `{command}`: {': '.join(filter(None, said))}")
+        changed = checkouts.read_state(pool.repo, path, untracked=False, env=env).tracked
         if changed:
             return Failure(command, 0, log, f"gate `{command}` changed tracked files: {', '.join(changed[:5])}")
     return None

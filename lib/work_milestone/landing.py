@@ -12,20 +12,18 @@ Rules:
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from work_milestone import backlog_sync, gates, git, integration, merge_queue, preparation, worktrees
+from work_milestone import backlog_sync, checkouts, gates, git, integration, merge_queue, trees
 from work_milestone.errors import LandingWaitsError, MilestoneError
 from work_milestone.runs import Run
 from work_milestone.texts import count, one_line
 
 TRIES = 3
 CANDIDATE = "landing"
-_OURS = re.compile(r"refs/heads/work/\d+/\d+(-[^/]*)?")
 
 
 @dataclass(frozen=True)
@@ -35,9 +33,6 @@ class Candidate:
     commit: str
     onto: str
     head: str
-
-
-# -- what git says
 
 
 def is_landed(run: Run) -> bool:
@@ -81,9 +76,6 @@ def _tip(run: Run) -> str:
     return theirs if theirs and run.repo.is_ancestor(ours, theirs) else ours
 
 
-# -- gates
-
-
 def check(run: Run) -> None:
     """Build the candidate for main and run every gate on it. Raise MilestoneError with the log of one that fails."""
     if is_landed(run):
@@ -94,7 +86,7 @@ def check(run: Run) -> None:
     commands = (*wanted.pre_merge, *wanted.post_merge) if candidate.commit != candidate.onto else ()
     began = time.time()
     failure = gates.check(
-        run.repo, run.pool, integration.folder(run), candidate.commit, commands,
+        run.pool, integration.folder(run), candidate.commit, commands,
         run.folder.path / "gates" / CANDIDATE, run.settings.timeout,
     )  # fmt: skip
     path = run.folder.path / "gates.json"
@@ -116,7 +108,7 @@ def _build(run: Run) -> Candidate:
     onto, head = _tip(run), integration.head(run)
     if run.repo.is_ancestor(head, onto):
         return Candidate(onto, onto, head)
-    merged = run.repo.merge_tree(onto, head, merge_queue.place_for(run, head))
+    merged = trees.merge(run.repo, onto, head, merge_queue.place_for(run, head))
     if merged.conflicts:
         raise LandingWaitsError(
             f"{run.main} has moved and conflicts with {run.branch} in {', '.join(merged.conflicts[:8])}; merge "
@@ -126,7 +118,7 @@ def _build(run: Run) -> Candidate:
     if merged.tree == run.repo.tree_of(onto):
         return Candidate(onto, onto, head)  # somebody has brought it there in a form of their own
     changes = backlog_sync.closed(run, merged.tree)
-    tree = run.repo.tree_with(merged.tree, changes) if changes else merged.tree
+    tree = trees.edit(run.repo, merged.tree, changes)
     commit = run.repo.commit_tree(tree, [onto, head], _message(run), time.time())
     run.repo.move(f"refs/milestone/{run.number}/candidate/{CANDIDATE}", commit)
     return Candidate(commit, onto, head)
@@ -137,9 +129,6 @@ def _message(run: Run) -> str:
         f"* #{item.issue} {one_line(item.title)[:100]} ({run.facts(item.issue).word})" for item in run.items.values()
     ]
     return f"Merge milestone {run.number}: {one_line(run.require_plan().title)[:150]}\n\n" + "\n".join(lines) + "\n"
-
-
-# -- main
 
 
 def land(run: Run) -> None:
@@ -156,13 +145,13 @@ def land(run: Run) -> None:
             _advance(run, candidate)
         except git.RefMovedError:
             continue  # main moved: what was gated is not what main would become
-        _record_landed(run, candidate)
+        record(run, candidate)
         run.tell("land", "landed", f"{run.main} at {candidate.commit[:10]}")
         return
     raise LandingWaitsError(f"{run.main} moved {TRIES} times while this was gated; then: doit land n={run.number}")
 
 
-def _record_landed(run: Run, candidate: Candidate) -> None:
+def record(run: Run, candidate: Candidate) -> None:
     """Write down what has landed; where main has it in another form, a ref keeps the commits with the trailers."""
     if not run.repo.is_ancestor(candidate.head, candidate.commit):
         run.repo.move(f"{run.landed_ref}/{candidate.head[:12]}", candidate.head)
@@ -178,7 +167,9 @@ def _advance(run: Run, candidate: Candidate) -> None:
     old = run.repo.resolve(run.main_ref)
     if old is None or not run.repo.is_ancestor(old, candidate.commit):
         raise git.RefMovedError(f"{run.main} has moved")
-    place = next((found.path for found in run.repo.checkouts() if found.branch == run.main and not found.bare), None)
+    place = next(
+        (found.path for found in checkouts.find_all(run.repo) if found.branch == run.main and not found.bare), None
+    )
     if place is None:
         run.repo.move(run.main_ref, candidate.commit, old)
         return
@@ -195,10 +186,10 @@ def _advance(run: Run, candidate: Candidate) -> None:
 def _obstacle(run: Run, place: Path, old: str, new: str, words: str) -> str:
     """Say what keeps a checkout from being moved: by the files themselves, git's words only where they tell more."""
     changed = set(run.repo.changed(old, new))
-    state = run.repo.state(place)
+    state = checkouts.read_state(run.repo, place)
     modified = sorted(changed.intersection((*state.tracked, *state.unmerged)))
     in_the_way = sorted(path for path in changed.difference(modified)
-                        if (place / path).exists() and not run.repo.has_path(old, path))  # fmt: skip
+                        if (place / path).exists() and not trees.has_path(run.repo, old, path))  # fmt: skip
     if modified:
         return f"{place}: modified and also changed by the landing: {', '.join(modified[:8])}; commit or stash them"
     if in_the_way:
@@ -211,9 +202,6 @@ def _wait(run: Run, reason: str, *, pushed_branch: bool = False) -> LandingWaits
     pushed = pushed_branch or bool((run.folder.load(path) or {}).get("pushed_branch"))
     run.folder.write(path, "land", "waiting", reason=reason, pushed_branch=pushed)
     return LandingWaitsError(f"ready to land, but {reason}; then: doit land n={run.number}")
-
-
-# -- the remote
 
 
 def _fetch(run: Run) -> None:
@@ -240,62 +228,3 @@ def _push(run: Run, candidate: Candidate) -> None:
     pushed = run.repo.call("push", "--quiet", run.remote, f"{candidate.head}:{run.ref}", accept=range(256))
     told = f"; {run.branch} is pushed, to be merged there" if pushed.returncode == 0 else ""
     raise _wait(run, f"{run.remote} refuses the push to {run.main} ({words}){told}", pushed_branch=bool(told))
-
-
-# -- after
-
-
-def is_closed(run: Run) -> bool:
-    """Tell whether the milestone is closed and nothing of the run is left in git."""
-    receipt = run.folder.load(run.folder.path / "milestone.json") or {}
-    return receipt.get("status") == "closed" and is_landed(run) and run.repo.resolve(run.ref) is None
-
-
-def close(run: Run) -> None:
-    """Close the milestone: the backlog says so, worktrees and branches go away, the receipts stay."""
-    _require_idle(run)
-    head = run.repo.resolve(run.ref)
-    if head is not None:
-        main = str(run.repo.resolve(run.main_ref))
-        landed = run.folder.load(run.folder.path / "land.json") or {}
-        if landed.get("status") != "landed" or landed.get("head") != head:
-            _record_landed(run, Candidate(main, main, head))  # by somebody else, or by a run that was killed since
-    for item in run.items.values():
-        if run.facts(item.issue).parts:
-            backlog_sync.write_done(run, item, time.time())
-    backlog_sync.close(run)
-    run.pool.remove_all(integration.folder(run))
-    _delete_branches(run)
-    worktrees.remove_repository_lock(run.repo)
-    run.lock.remove()
-    run.folder.write(run.folder.path / "milestone.json", "milestone", "closed", durable=True)
-    run.reread()
-    run.tell("milestone", "closed", count(len(run.items), "item"))
-
-
-def _require_idle(run: Run) -> None:
-    """Raise MilestoneError while a session is at work, as that of an item which has left the plan may be."""
-    alive = [issue for issue in sorted(run.folder.issues()) if run.attempt_state(issue) == "alive"]
-    if alive:
-        names = ", ".join(f"#{issue}" for issue in alive)
-        raise MilestoneError(
-            f"sessions of {names} are still at work; when they are done: doit milestone n={run.number}"
-        )
-
-
-def _delete_branches(run: Run) -> None:
-    """Delete the run's own branches; what of a session's work was not merged is kept under a ref first."""
-    landed = run.folder.load(run.folder.path / "land.json") or {}
-    if landed.get("pushed_branch") and run.remote:
-        run.repo.call("push", "--quiet", run.remote, "--delete", run.ref, accept=range(256))
-    in_use = {f"refs/heads/{found.branch}" for found in run.repo.checkouts()}
-    heads = run.repo.refs(f"refs/heads/work/{run.number}")
-    spent = [*run.repo.refs(f"refs/milestone/{run.number}/candidate"), run.ref]
-    ours = run.folder.issues() | run.items.keys()
-    for ref, head in heads.items():
-        issue = int(ref.split("/")[4].partition("-")[0]) if _OURS.fullmatch(ref) else None
-        if issue in ours:
-            if head not in run.parts.get(issue, {}):
-                worktrees.keep(run.repo, preparation.attempt_ref(run, issue, run.folder.attempts(issue)), head)
-            spent.append(ref)
-    run.repo.delete(ref for ref in spent if ref not in in_use)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from work_milestone import backlog_sync, gates, git, integration, worktrees
+from work_milestone import backlog_sync, checkouts, gates, git, integration, trees, worktrees
 from work_milestone.errors import GitError
 from work_milestone.plan import Item
 from work_milestone.receipts import Receipt
@@ -66,20 +66,20 @@ def merge(run: Run, item: Item) -> None:
 def _merge(run: Run, item: Item, result: Receipt) -> None:
     old, head = integration.head(run), str(result["head"])
     place = place_for(run, old)
-    merged = run.repo.merge_tree(old, head, place)
+    merged = trees.merge(run.repo, old, head, place)
     if merged.conflicts:
         files, kinds = ", ".join(merged.conflicts[:8]), ", ".join(merged.messages)
         _record(run, item, Merge.CONFLICT, f"conflict in {files} [{kinds}]", files=merged.conflicts, onto=old)
         return
     tree = _own_changes(run, item, merged.tree, result)
     commit = run.repo.commit_tree(tree, [old], message(run, item, result), float(result["ended"]))
-    run.repo.derive_attributes(commit, old, [str(name) for name in result.get("files", [])])
+    trees.derive_attributes(run.repo, commit, old, [str(name) for name in result.get("files", [])])
     wanted = run.require_plan().gates.pre_merge
     pin = f"refs/milestone/{run.number}/candidate/{item.issue}"
     if wanted:
         run.repo.move(pin, commit)
         failure = gates.check(
-            run.repo, run.pool, integration.folder(run), commit, wanted,
+            run.pool, integration.folder(run), commit, wanted,
             run.folder.path / "gates" / str(item.issue), run.settings.timeout,
         )  # fmt: skip
         run.repo.delete([pin])
@@ -102,10 +102,10 @@ def place_for(run: Run, commit: str) -> Path:
     candidate's attributes are nobody's.
     """
     place = integration.folder(run)
-    worktrees.ensure_detached(run.repo, run.pool, place, commit)
-    before = worktrees.head_of(place)
-    if before != commit and (run.repo.has_attributes(commit) or (before and run.repo.has_attributes(before))):
-        worktrees.checkout_detached(run.repo, run.pool, place, commit)
+    worktrees.ensure_detached(run.pool, place, commit)
+    before = checkouts.head_of(place)
+    if before != commit and any(trees.has_attributes(run.repo, one) for one in (commit, before) if one):
+        worktrees.checkout_detached(run.pool, place, commit)
     return place
 
 
@@ -114,7 +114,7 @@ def _own_changes(run: Run, item: Item, tree: str, result: Receipt) -> str:
     changes = backlog_sync.done(run, item, tree, result["ended"]) if result["status"] != Session.PARTIAL else {}
     if worktrees.LOCK_FILE in result.get("files", []):
         changes[worktrees.LOCK_FILE] = None
-    return run.repo.tree_with(tree, changes) if changes else tree
+    return trees.edit(run.repo, tree, changes)
 
 
 def message(run: Run, item: Item, result: Receipt) -> str:

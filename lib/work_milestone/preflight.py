@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator
 
-from work_milestone import agents, backlog_sync, git, integration, preparation, sessions
+from work_milestone import agents, backlog_sync, checkouts, git, integration, preparation, sessions, trees
 from work_milestone.errors import LockedError, MilestoneError, PreflightError, ProcessError
 from work_milestone.plan import list_plans
 from work_milestone.runs import Run
@@ -101,7 +101,7 @@ def _checkout(run: Run) -> Iterator[str]:
             yield f"{run.root}: a {what} is unfinished; finish it or abort it: git status shows how"
     if not (run.settings.allow_dirty or run.complete):
         own = {f"plan/milestone-{run.number}-dispatch.yaml", "milestone.yaml"}
-        state = run.repo.state(run.root, untracked=False)
+        state = checkouts.read_state(run.repo, run.root, untracked=False)
         dirty = sorted({*state.tracked, *state.unmerged} - own)
         if dirty:
             more = f" and {len(dirty) - 8} more" if len(dirty) > 8 else ""
@@ -125,7 +125,7 @@ def _branches(run: Run) -> Iterator[str]:
     if run.branch == main:
         yield f"{run.branch} is both the integration branch and main; give the plan another integration_branch"
     yield from _names_in_the_way(run, heads)
-    for found in run.repo.checkouts():
+    for found in checkouts.find_all(run.repo):
         ours = found.path.parent == run.pool.folder
         if found.branch and (found.branch == run.branch or found.branch.startswith(f"work/{run.number}/")) and not ours:
             yield f"{found.branch} is checked out in {found.path}; switch that to another branch: git switch {main}"
@@ -233,7 +233,7 @@ def notes(run: Run) -> Iterator[str]:
         yield "the clone is shallow: sessions see as little history as it has"
     if run.repo.config("core.sparseCheckout", kind="bool") == "true":
         yield "the checkout is sparse: so are the sessions' worktrees"
-    if run.repo.has_path(run.main_ref, ".gitmodules"):
+    if trees.has_path(run.repo, run.main_ref, ".gitmodules"):
         yield "submodules are empty in sessions' worktrees; a session that needs one runs git submodule update --init"
     if sys.platform != "linux":
         yield "without Linux, children that an agent detaches from itself are found by their environment alone"

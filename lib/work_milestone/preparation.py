@@ -14,7 +14,7 @@ import time
 import uuid
 from pathlib import Path
 
-from work_milestone import backlog_sync, branches, integration, relay, render, worktrees
+from work_milestone import backlog_sync, branches, integration, relay, render, salvage, worktrees
 from work_milestone.errors import MilestoneError
 from work_milestone.plan import Item
 from work_milestone.receipts import write_atomic
@@ -64,7 +64,7 @@ def _keep_branch(run: Run, item: Item, branch: str, base: str, number: int) -> N
     """Keep the commits, an earlier attempt's or a person's, that a branch is about to leave."""
     old = run.repo.resolve(f"refs/heads/{branch}")
     if old and old != base and not run.repo.is_ancestor(old, base):
-        worktrees.keep(run.repo, attempt_ref(run, item.issue, number), old)
+        salvage.keep(run.repo, attempt_ref(run, item.issue, number), old)
 
 
 def attempt_ref(run: Run, issue: int, number: int) -> str:

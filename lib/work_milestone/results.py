@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from work_milestone import agents, completion, gates, git, preparation, process, worktrees
+from work_milestone import agents, checkouts, completion, gates, preparation, process_table, salvage, worktrees
 from work_milestone.errors import GitError
 from work_milestone.runs import Run
 from work_milestone.states import WITH_WORK, Session
@@ -32,7 +32,7 @@ def judge(run: Run, issue: int, number: int) -> Session:
     attempt = run.folder.attempt(issue, number)
     session, record = _session(run, issue, number), read_exit(attempt)
     if record is None and session:
-        process.sweep(str(session["mark"]))
+        process_table.sweep(str(session["mark"]))
     outcome, report = _read(session, record, attempt)
     made: dict[str, Any] = {"head": None}
     if session:
@@ -122,7 +122,10 @@ def _keep(
     ref, env = preparation.attempt_ref(run, issue, number), run.pool.environment()
     claimed = worktrees.is_claimed(place, str(session["mark"]))
     try:
-        state = run.repo.state(place, env=env) if claimed else _state_of_branch(run, branch)
+        if claimed:
+            state = checkouts.read_state(run.repo, place, env=env)
+        else:
+            state = checkouts.State(run.repo.resolve(f"refs/heads/{branch}"), branch)
         if outcome.status in WITH_WORK:
             state, fault = _commit_rest(run, place, branch, state)
             commits, files = run.repo.commits(base, state.head) if state.head and not fault else ([], [])
@@ -136,23 +139,19 @@ def _keep(
                 words = "its commits change nothing" if commits else "it committed nothing"
                 outcome = replace(outcome, status=Session.FAILED, detail=fault or words)
         if outcome.status not in WITH_WORK and claimed and (state.head != base or state.is_dirty):
-            worktrees.pin(run.repo, place, env, ref, time.time())
+            salvage.pin(run.repo, place, env, ref, time.time())
     except GitError as error:
         # Whatever an agent has done to its worktree is its own outcome, and no reason for the others to stop.
         outcome = replace(outcome, status=Session.FAILED, detail=one_line(str(error))[:500])
         made["head"] = None
         if head := run.repo.resolve(f"refs/heads/{branch}"):
-            worktrees.keep(run.repo, ref, head)
+            salvage.keep(run.repo, ref, head)
         if claimed:
             run.pool.drop(place)
     return outcome, made
 
 
-def _state_of_branch(run: Run, branch: str) -> git.TreeState:
-    return git.TreeState(run.repo.resolve(f"refs/heads/{branch}"), branch, (), (), ())
-
-
-def _commit_rest(run: Run, place: Path, branch: str, state: git.TreeState) -> tuple[git.TreeState, str]:
+def _commit_rest(run: Run, place: Path, branch: str, state: checkouts.State) -> tuple[checkouts.State, str]:
     """Commit what is left, where the session is on its branch; say what is wrong where it is not."""
     if state.branch != branch:
         on = f"branch {state.branch}" if state.branch else "a detached HEAD"
@@ -162,8 +161,8 @@ def _commit_rest(run: Run, place: Path, branch: str, state: git.TreeState) -> tu
     if not state.is_dirty:
         return state, ""
     env = run.pool.environment()
-    worktrees.commit_rest(run.repo, place, env, REST_SUBJECT)
-    return run.repo.state(place, env=env), ""
+    salvage.commit_rest(run.repo, place, env, REST_SUBJECT)
+    return checkouts.read_state(run.repo, place, env=env), ""
 
 
 def _give_back(run: Run, place: Path, mark: str) -> None:

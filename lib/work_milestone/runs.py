@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from work_milestone import backlog, backlog_files, git, process, settings, worktrees
+from work_milestone import attempts, backlog, backlog_files, git, settings, trees, worktrees
 from work_milestone import plan as plans
 from work_milestone.errors import MilestoneError, PlanError
 from work_milestone.journal import Event, Journal
@@ -171,7 +171,7 @@ class Run:
     def backlog(self) -> Groomed | None:
         """The backlog: git's where git tracks one, else what lies in the checkout, None when there is none."""
         rev = self.repo.resolve(self.ref) or self.repo.resolve(self.main_ref)
-        blobs = self.repo.files(rev, *backlog_files.PLACES) if rev else {}
+        blobs = trees.read_files(self.repo, rev, *backlog_files.PLACES) if rev else {}
         if any(path.startswith("backlog/tasks/") for path in blobs):
             return Groomed(backlog_files.read_backlog(blobs), tracked=True)
         content = backlog_files.load_backlog(self.root)
@@ -267,7 +267,7 @@ class Run:
         result = self.result(issue)
         if result is not None and result.get("attempt") == number:
             return "judged"
-        return process.attempt_state(self.folder.attempt(issue, number))
+        return attempts.state(self.folder.attempt(issue, number))
 
     # -- what this process changed
 

@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from work_milestone import agents, git, preparation, process, results
+from work_milestone import agents, attempts, git, preparation, process, results
 from work_milestone.plan import Item
 from work_milestone.runs import Run
 from work_milestone.settings import SessionSettings, session_settings
@@ -89,11 +89,11 @@ def _attempt(run: Run, item: Item) -> Session:
         session = run.folder.load(run.folder.attempt(item.issue, number) / "session.json") or {}
         since = time.time() - float(session.get("started", time.time()))
         run.tell("spawn", "adopted", f"attempt {number} is still at work", issue=item.issue, elapsed=since)
-        process.wait_attempt(run.folder.attempt(item.issue, number))
+        attempts.wait(run.folder.attempt(item.issue, number))
     return results.judge(run, item.issue, number)
 
 
-def _start(run: Run, item: Item, number: int) -> process.Supervised:
+def _start(run: Run, item: Item, number: int) -> attempts.Supervised:
     worktree = run.folder.load(run.folder.receipt(item.issue, "worktree")) or {}
     if worktree.get("attempt") != number:
         preparation.begin_anew(run, item)
@@ -108,7 +108,7 @@ def _start(run: Run, item: Item, number: int) -> process.Supervised:
         agent=settings.agent, argv=argv, model=settings.model, timeout=settings.timeout,
         branch=worktree["branch"], path=worktree["path"], base=worktree["base"],
     )  # fmt: skip
-    begun = process.start_supervisor(
+    begun = attempts.start(
         attempt, argv, cwd=Path(worktree["path"]), env=_environment(run, item, number, prompt), stdin=prompt,
         timeout=settings.timeout, mark=str(lock["mark"]),
     )  # fmt: skip

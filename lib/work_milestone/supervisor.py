@@ -1,6 +1,6 @@
 """Stands over one agent process and outlives the run that started it.
 
-Started by `process.start_supervisor` with `ATTEMPT LOCK_FD SECONDS STDIN -- ARGV...`, leader of a session of its own,
+Started by `attempts.start` with `ATTEMPT LOCK_FD SECONDS STDIN -- ARGV...`, leader of a session of its own,
 as an imported module, so that it need not be compiled each time. Rules:
 - It is small and quick: nothing is imported but what every session needs, and nothing of this package.
 - The kernel lock on the attempt (LOCK_FD) is held from before its start to its last instant, and by it alone.

@@ -8,26 +8,23 @@ Rules:
 - One lock around add, remove and prune, in this process and across processes: git's own races lose worktrees.
 - Links to heavy folders and the lock file stay out of git's sight through an excludes file of the run's own,
   handed over by environment; nothing of the user's configuration changes.
-- Nothing uncommitted is thrown away before it is pinned under a ref; a ref that keeps one thing is not set to another.
 """
 
 from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from work_milestone import git
+from work_milestone import checkouts, git
 from work_milestone.errors import GitError
 from work_milestone.receipts import KernelLock
 
 LOCK_FILE = ".claude/kage-bunshin.lock"
-_UNFINISHED = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG",
-               "sequencer", "index.lock", "HEAD.lock", "locked", "modules")  # fmt: skip
 LOCK_NAME = "work-milestone.lock"
-OWNER = "work-milestone-session"
+_OWNER = "work-milestone-session"
 _IN_PROCESS = threading.Lock()
 
 
@@ -61,8 +58,6 @@ class Pool:
         self._free: dict[Path, str | None] | None = None
         self._busy: set[Path] = set()
 
-    # -- environment
-
     def config(self) -> dict[str, str]:
         """Configuration of git for whatever runs in a worktree."""
         return {"core.excludesFile": str(self.excludes)}
@@ -82,8 +77,6 @@ class Pool:
         self.folder.mkdir(parents=True, exist_ok=True)
         lines = [f"/{link}" for link in self.links] + [f"/{LOCK_FILE}"]
         self.excludes.write_text(user.rstrip("\n") + "\n" + "\n".join(lines) + "\n")
-
-    # -- pool
 
     def keep(self, path: Path) -> None:
         """Mark a worktree as in use by a session that is already at work in it."""
@@ -115,7 +108,7 @@ class Pool:
                 # Forced: a free worktree that is just being given to another item may still be on the branch.
                 self.repo.call("worktree", "add", "-f", "-q", "--", str(path), branch)
             except GitError:
-                if git_dir(path) is None or head_of(path) != f"ref: refs/heads/{branch}":
+                if checkouts.git_dir(path) is None or checkouts.head_of(path) != f"ref: refs/heads/{branch}":
                     raise  # else it was a post-checkout hook that failed
         self.link(path)
         return path
@@ -150,39 +143,25 @@ class Pool:
     def _scan(self) -> dict[Path, str | None]:
         """Find the worktrees that an earlier run left, and drop the broken ones."""
         found = {}
-        known = {checkout.path: checkout for checkout in self.repo.checkouts()}
+        known = {checkout.path: checkout for checkout in checkouts.find_all(self.repo)}
         folders = set(self.folder.iterdir()) if self.folder.exists() else set()
         for path in sorted(folders | {path for path in known if path.parent == self.folder}):
             if path in self._busy:
                 continue
             checkout = known.get(path)
-            if checkout is None or checkout.locked or checkout.prunable or _is_unfinished(path):
+            if checkout is None or checkout.locked or checkout.prunable or checkouts.is_unfinished(path):
                 self.remove(path)
             else:
                 found[path] = checkout.branch
         return found
 
     def _reset(self, path: Path, branch: str, base: str) -> None:
-        if _is_unfinished(path) or self._is_bent(path):
+        if checkouts.is_unfinished(path) or checkouts.is_bent(self.repo, path):
             raise GitError(f"{path}: cannot be cleaned for certain", 1)
-        _settle(
-            self.repo, path, base, "checkout", "-q", "-f", "--ignore-other-worktrees", "--no-track", "-B", branch, base
-        )
+        anyway = ("-f", "--ignore-other-worktrees", "--no-track")
+        _settle(self.repo, path, base, "checkout", "-q", *anyway, "-B", branch, base)
         self.repo.call("clean", "-ffdxq", cwd=path)
         self.link(path)
-
-    def _is_bent(self, path: Path) -> bool:
-        """Tell whether a session has set something for its worktree alone that a checkout would not undo."""
-        for name in ("config.worktree", "info/sparse-checkout"):
-            if _content((git_dir(path) or path) / name) != _content(self.repo.git_dir / name):
-                return True
-        # Only an index of version 3 or more holds entries that git is told not to look at (gitformat-index).
-        sparse = (self.repo.git_dir / "info" / "sparse-checkout").exists()
-        return not sparse and _index_version(git_dir(path) or path) > 2 and self._hides(path)
-
-    def _hides(self, path: Path) -> bool:
-        listed = self.repo.call("ls-files", "-v", "-z", cwd=path).stdout
-        return any(not entry.startswith("H ") for entry in git.split(listed))
 
     def link(self, path: Path) -> None:
         """Link the heavy folders of the main checkout into a worktree."""
@@ -202,7 +181,8 @@ class Pool:
 
     def remove_all(self, *others: Path) -> None:
         """Remove every worktree of the pool, and others of the run's: the folders, then what git knows of them."""
-        known = [found for found in self.repo.checkouts() if found.path.parent == self.folder or found.path in others]
+        everything = checkouts.find_all(self.repo)
+        known = [found for found in everything if found.path.parent == self.folder or found.path in others]
         with repository_lock(self.repo):
             for path in (self.folder, *others):
                 shutil.rmtree(path, ignore_errors=True)
@@ -214,22 +194,22 @@ class Pool:
         self._free = None
 
 
-def ensure_detached(repo: git.Repo, pool: Pool, path: Path, commit: str) -> None:
+def ensure_detached(pool: Pool, path: Path, commit: str) -> None:
     """Have a worktree at `path`; files are checked out only where somebody needs them."""
-    if _is_unfinished(path):
+    if checkouts.is_unfinished(path):
         pool.remove(path)
-        with repository_lock(repo):
-            repo.call("worktree", "add", "-q", "--detach", "--no-checkout", "--", str(path), commit)
+        with repository_lock(pool.repo):
+            pool.repo.call("worktree", "add", "-q", "--detach", "--no-checkout", "--", str(path), commit)
 
 
-def checkout_detached(repo: git.Repo, pool: Pool, path: Path, commit: str) -> None:
+def checkout_detached(pool: Pool, path: Path, commit: str) -> None:
     """Bring the worktree where gates run to a commit, without leftovers of the one before.
 
     Ignored files stay: build caches are what makes the second gate quick.
     """
-    ensure_detached(repo, pool, path, commit)
-    _settle(repo, path, commit, "checkout", "-q", "-f", "--detach", commit)
-    repo.call("clean", "-ffdq", cwd=path, env=git.environment({}, pool.config()))
+    ensure_detached(pool, path, commit)
+    _settle(pool.repo, path, commit, "checkout", "-q", "-f", "--detach", commit)
+    pool.repo.call("clean", "-ffdq", cwd=path, env=git.environment({}, pool.config()))
     pool.link(path)
 
 
@@ -238,107 +218,25 @@ def _settle(repo: git.Repo, path: Path, commit: str, *args: str) -> None:
     try:
         repo.call(*args, cwd=path)
     except GitError:
-        if repo.text("rev-parse", "HEAD", cwd=path) != commit or repo.state(path, untracked=False).tracked:
+        if (
+            repo.text("rev-parse", "HEAD", cwd=path) != commit
+            or checkouts.read_state(repo, path, untracked=False).tracked
+        ):
             raise
-
-
-def head_of(path: Path) -> str | None:
-    """Return what a worktree's HEAD says, a commit when it is detached, without asking git."""
-    folder = git_dir(path)
-    try:
-        return (folder / "HEAD").read_text().strip() if folder else None
-    except OSError:
-        return None
-
-
-# -- whose a worktree is
 
 
 def claim(path: Path, mark: str) -> None:
     """Note in a worktree's git dir, out of an agent's way, which session it belongs to."""
-    folder = git_dir(path)
+    folder = checkouts.git_dir(path)
     if folder is None:
         raise GitError(f"{path}: no worktree of this repository", 1)
-    (folder / OWNER).write_text(mark)
+    (folder / _OWNER).write_text(mark)
 
 
 def is_claimed(path: Path, mark: str) -> bool:
     """Tell whether a worktree still belongs to a session, and is one."""
-    folder = git_dir(path)
+    folder = checkouts.git_dir(path)
     try:
-        return folder is not None and (folder / OWNER).read_text() == mark
+        return folder is not None and (folder / _OWNER).read_text() == mark
     except (OSError, UnicodeDecodeError):
         return False
-
-
-def git_dir(path: Path) -> Path | None:
-    """Return a linked worktree's own git dir, None when it has none."""
-    try:
-        mark, _, name = git.decode((path / ".git").read_bytes()).rstrip("\n").partition(": ")
-    except OSError:
-        return None
-    return Path(name) if mark == "gitdir" and Path(name).is_dir() else None
-
-
-# -- what is uncommitted
-
-
-def commit_rest(repo: git.Repo, path: Path, env: Mapping[str, str], subject: str) -> None:
-    """Commit all that a session left uncommitted. Hooks do not run: they were the session's to satisfy."""
-    _add_all(repo, path, env)
-    own = ("-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null")
-    repo.call(*own, "commit", "-q", "--no-verify", "-m", subject, cwd=path, env=env)
-
-
-def pin(repo: git.Repo, path: Path, env: Mapping[str, str], ref: str, date: float) -> None:
-    """Keep a worktree's head, and what is uncommitted in it, under a ref."""
-    state = repo.state(path, env=env)
-    if state.head is None:
-        return
-    commit = state.head
-    if state.is_dirty:
-        index = path.parent / f".{path.name}.pin-index"
-        current = (git_dir(path) or path / ".git") / "index"
-        if current.exists():
-            shutil.copyfile(current, index)
-        own = {**env, "GIT_INDEX_FILE": str(index)}
-        try:
-            _add_all(repo, path, own)
-            tree = repo.text("write-tree", cwd=path, env=own)
-        finally:
-            index.unlink(missing_ok=True)
-        commit = repo.commit_tree(tree, [commit], "uncommitted work of a session\n", date)
-    keep(repo, ref, commit)
-
-
-def keep(repo: git.Repo, ref: str, commit: str) -> None:
-    """Keep a commit under a ref, or beside it where that keeps another."""
-    if (repo.resolve(ref) or commit) != commit:
-        ref = f"{ref}-{commit[:12]}"
-    repo.move(ref, commit)
-
-
-def _add_all(repo: git.Repo, path: Path, env: Mapping[str, str]) -> None:
-    # What git cannot add (a repository without a commit, a file without the right to read) holds nothing else back.
-    repo.call("add", "-A", "--ignore-errors", cwd=path, env=env, accept=range(256))
-
-
-def _is_unfinished(path: Path) -> bool:
-    """Tell whether a worktree is in the middle of something, or is none."""
-    folder = git_dir(path)
-    return folder is None or any((folder / name).exists() for name in _UNFINISHED)
-
-
-def _index_version(folder: Path) -> int:
-    try:
-        with (folder / "index").open("rb") as file:
-            return int.from_bytes(file.read(8)[4:], "big")
-    except OSError:
-        return 0
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None

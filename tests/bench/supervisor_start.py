@@ -17,7 +17,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "lib"))
 
-from work_milestone import process
+from work_milestone import attempts
 
 # The agent says when it began, in the clock of `time.monotonic()`, and waits until the FIFO is let go.
 AGENT = "import time; now = time.monotonic(); print(now, flush=True); import sys; open(sys.argv[1]).read()"
@@ -32,9 +32,7 @@ def measure(folder: Path, number: int, *, supervised: bool) -> tuple[float, floa
     began = time.monotonic()
     if supervised:
         attempt = folder / "attempts" / str(number)
-        session = process.start_supervisor(
-            attempt, argv, cwd=folder, env=os.environ, stdin=Path("-"), timeout=60, mark=mark
-        )
+        session = attempts.start(attempt, argv, cwd=folder, env=os.environ, stdin=Path("-"), timeout=60, mark=mark)
         with fifo.open("wb"):
             memory = psutil.Process(session.pid).memory_info().rss / 1e6
         session.wait()

@@ -43,6 +43,8 @@ def git_name(argv: Sequence[str], *_: Any) -> str:
 def install() -> None:
     """Put the stopwatch on steps, sessions, receipts and processes."""
     from work_milestone import (
+        attempts,
+        closing,
         graph,
         integration,
         landing,
@@ -61,9 +63,9 @@ def install() -> None:
     steps: dict[Any, tuple[str, ...]] = {
         graph: ("open_run",), preflight: ("check",), integration: ("begin",),
         preparation: ("prepare", "write_lock", "write_prompt"), results: ("judge",), merge_queue: ("merge",),
-        verdicts: ("require_settled",), relay: ("settle", "write"), landing: ("check", "land", "close"),
-        report: ("print_summary",), process: ("start_supervisor",), receipts: ("write_atomic",),
-        worktrees.Pool: ("take", "remove_all"), process.Supervised: ("wait",),
+        verdicts: ("require_settled",), relay: ("settle", "write"), landing: ("check", "land"), closing: ("close",),
+        report: ("print_summary",), attempts: ("start",), receipts: ("write_atomic",),
+        worktrees.Pool: ("take", "remove_all"), attempts.Supervised: ("wait",),
     }  # fmt: skip
     for home, names in steps.items():
         for name in names:

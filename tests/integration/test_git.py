@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from work_milestone import git
+from work_milestone import checkouts, git, trees
 from work_milestone.errors import GitError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def test_variables_of_a_surrounding_hook_do_not_leak(
     assert name not in git.environment()
     assert repo.resolve("HEAD") == sandbox.base
     assert repo.common == sandbox.root / ".git"
-    assert repo.state(sandbox.root).tracked == ()
+    assert checkouts.read_state(repo, sandbox.root).tracked == ()
     assert list(repo.refs("refs/heads")) == ["refs/heads/main"]
 
 
@@ -230,11 +230,11 @@ def test_tree_with_adds_replaces_removes_and_keeps_modes(sandbox: Sandbox, repo:
     sandbox.commit("feat: files", {})
     before = sandbox.tree("HEAD")
     changes = {"run.sh": "new\n", "old": None, "deep/gone": None, "absent": None, "a/b/new": "n\n"}
-    tree = repo.tree_with(repo.tree_of("HEAD"), {**changes, "bytes\udcff": "\udcfe\n", "-f": "dash\n"})
+    tree = trees.edit(repo, repo.tree_of("HEAD"), {**changes, "bytes\udcff": "\udcfe\n", "-f": "dash\n"})
     expected = {**before, "run.sh": b"new\n", "a/b/new": b"n\n", "bytes\udcff": b"\xfe\n", "-f": b"dash\n"}
     assert sandbox.tree(tree) == {name: raw for name, raw in expected.items() if name not in ("old", "deep/gone")}
     assert sandbox.git("ls-tree", tree, "run.sh").startswith("100755 ")
-    assert repo.tree_with(tree, {}) == tree
+    assert trees.edit(repo, tree, {}) == tree
     assert sandbox.status() == "", "neither index nor checkout has noticed"
 
 
@@ -248,31 +248,31 @@ SAFE = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]
 def test_what_tree_with_writes_files_reads(sandbox: Sandbox, files: dict[str, str]) -> None:
     repo = git.Repo(sandbox.root)
     wanted = {f"in/{name}": text for name, text in files.items()}
-    found = repo.files(repo.tree_with(repo.tree_of("HEAD"), dict(wanted)), "in")
+    found = trees.read_files(repo, trees.edit(repo, repo.tree_of("HEAD"), dict(wanted)), "in")
     assert found == {name: text.encode() for name, text in wanted.items()}
 
 
 def test_files_and_has_path(sandbox: Sandbox, repo: git.Repo) -> None:
     head = hostile(sandbox, "line\n\nno end")
-    assert repo.files(head) == {**dict.fromkeys(PATHS, b"line\n\nno end"), "README.md": b"hello\n"}
-    assert repo.files(head, "README.md", "absent") == {"README.md": b"hello\n"}
-    assert repo.files(head, "absent") == {}
-    assert repo.has_path(head, "dir -f/-f")
-    assert repo.has_path(head, "dir -f")
-    assert not repo.has_path(head, "README")
+    assert trees.read_files(repo, head) == {**dict.fromkeys(PATHS, b"line\n\nno end"), "README.md": b"hello\n"}
+    assert trees.read_files(repo, head, "README.md", "absent") == {"README.md": b"hello\n"}
+    assert trees.read_files(repo, head, "absent") == {}
+    assert trees.has_path(repo, head, "dir -f/-f")
+    assert trees.has_path(repo, head, "dir -f")
+    assert not trees.has_path(repo, head, "README")
 
 
 def test_files_leave_out_what_is_no_file(sandbox: Sandbox, repo: git.Repo) -> None:
     (sandbox.root / "link").symlink_to("/etc/passwd")
     head = sandbox.commit("feat: link", {"empty": ""})
-    assert repo.files(head) == {"README.md": b"hello\n", "empty": b""}
+    assert trees.read_files(repo, head) == {"README.md": b"hello\n", "empty": b""}
 
 
 @pytest.mark.parametrize(("path", "found"), [(".gitattributes", True), ("a/b/.gitattributes", True),
                                              ("x.gitattributes", False), (".gitattributes.md", False)])  # fmt: skip
 def test_has_attributes(sandbox: Sandbox, repo: git.Repo, path: str, found: bool) -> None:
-    assert repo.has_attributes(sandbox.commit("feat: x", {path: "* text\n"})) is found
-    assert not repo.has_attributes(sandbox.base)
+    assert trees.has_attributes(repo, sandbox.commit("feat: x", {path: "* text\n"})) is found
+    assert not trees.has_attributes(repo, sandbox.base)
 
 
 def test_encode_turns_decode_back() -> None:
@@ -296,8 +296,8 @@ def two_sides(
 LINES = "".join(f"line {number}\n" for number in range(30))
 
 
-def merge(sandbox: Sandbox) -> git.MergedTree:
-    merged = git.Repo(sandbox.root).merge_tree("ours", "theirs", sandbox.root)
+def merge(sandbox: Sandbox) -> trees.Merged:
+    merged = trees.merge(git.Repo(sandbox.root), "ours", "theirs", sandbox.root)
     assert sandbox.status() == "", "a merge in the object database touches no checkout"
     return merged
 
@@ -347,10 +347,10 @@ def test_what_cannot_be_merged_raises(sandbox: Sandbox, repo: git.Repo) -> None:
     sandbox.git("checkout", "-q", "--orphan", "apart")
     apart = sandbox.commit("feat: apart", {"apart": "3"})
     with pytest.raises(GitError):
-        repo.merge_tree(sandbox.base, apart, sandbox.root)
+        trees.merge(repo, sandbox.base, apart, sandbox.root)
     for unknown in (UNKNOWN, "absent", "-x"):
         with pytest.raises(GitError):
-            repo.merge_tree(sandbox.base, unknown, sandbox.root)
+            trees.merge(repo, sandbox.base, unknown, sandbox.root)
 
 
 def test_attributes_are_those_of_the_place(sandbox: Sandbox, repo: git.Repo) -> None:
@@ -364,14 +364,14 @@ def test_attributes_are_those_of_the_place(sandbox: Sandbox, repo: git.Repo) -> 
 
 
 def test_state_of_a_clean_checkout(sandbox: Sandbox, repo: git.Repo) -> None:
-    assert repo.state(sandbox.root) == git.TreeState(sandbox.base, "main", (), (), ())
+    assert checkouts.read_state(repo, sandbox.root) == checkouts.State(sandbox.base, "main", (), (), ())
     sandbox.git("checkout", "-q", "--detach")
-    assert repo.state(sandbox.root).branch is None
+    assert checkouts.read_state(repo, sandbox.root).branch is None
 
 
 def test_state_before_the_first_commit(tmp_path: Path, sandbox: Sandbox) -> None:
     sandbox.git("init", "-q", "-b", "trunk", str(tmp_path / "empty"))
-    state = git.Repo(tmp_path / "empty").state(tmp_path / "empty")
+    state = checkouts.read_state(git.Repo(tmp_path / "empty"), tmp_path / "empty")
     assert (state.head, state.branch) == (None, "trunk")
 
 
@@ -380,24 +380,24 @@ def test_state_names_every_kind_of_change(sandbox: Sandbox, repo: git.Repo) -> N
     sandbox.write({"changed": "x", "staged": "x", "gone": None, "new\nfile": "", "folder/a": "", "folder/b": ""})
     sandbox.git("mv", "renamed from", "renamed to\udcff")
     sandbox.git("add", "staged")
-    state = repo.state(sandbox.root)
+    state = checkouts.read_state(repo, sandbox.root)
     assert set(state.tracked) == {"changed", "staged", "renamed to\udcff", "gone"}
     assert set(state.untracked) == {"new\nfile", "folder/"}
-    assert repo.state(sandbox.root, untracked=False).untracked == ()
+    assert checkouts.read_state(repo, sandbox.root, untracked=False).untracked == ()
 
 
 def test_state_names_what_is_unmerged(sandbox: Sandbox, repo: git.Repo) -> None:
     two_sides(sandbox, {"f 1": "b\n"}, {"f 1": "o\n"}, {"f 1": "t\n"})
     sandbox.git("checkout", "-q", "ours")
     repo.call("merge", "theirs", accept=(1,))
-    assert repo.state(sandbox.root).unmerged == ("f 1",)
+    assert checkouts.read_state(repo, sandbox.root).unmerged == ("f 1",)
 
 
 def test_state_names_hostile_files(sandbox: Sandbox, repo: git.Repo) -> None:
     hostile(sandbox)
     hostile(sandbox, "changed\n")
     sandbox.git("reset", "-q", "--mixed", "HEAD~1")
-    assert sorted(repo.state(sandbox.root).tracked) == PATHS
+    assert sorted(checkouts.read_state(repo, sandbox.root).tracked) == PATHS
 
 
 def test_checkouts(sandbox: Sandbox, repo: git.Repo, tmp_path: Path) -> None:
@@ -409,7 +409,7 @@ def test_checkouts(sandbox: Sandbox, repo: git.Repo, tmp_path: Path) -> None:
     for path in (tmp_path / "gone").iterdir():
         path.unlink()
     (tmp_path / "gone").rmdir()
-    found = {checkout.path: checkout for checkout in repo.checkouts()}
+    found = {checkout.path: checkout for checkout in checkouts.find_all(repo)}
     assert next(iter(found)) == sandbox.root
     assert set(found) == {sandbox.root, *(tmp_path.resolve() / name for name in names)}
     own = found[tmp_path / "plain"]
@@ -422,9 +422,9 @@ def test_checkouts(sandbox: Sandbox, repo: git.Repo, tmp_path: Path) -> None:
 
 def test_checkouts_of_a_bare_repository(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.git("clone", "-q", "--bare", str(sandbox.root), str(tmp_path / "bare.git"))
-    found = git.Repo(tmp_path / "bare.git").checkouts()
+    found = checkouts.find_all(git.Repo(tmp_path / "bare.git"))
     assert [(checkout.bare, checkout.head) for checkout in found] == [(True, None)]
 
 
 def test_parse_status_of_nothing() -> None:
-    assert git.parse_status("") == git.TreeState(None, None, (), (), ())
+    assert checkouts.parse_status("") == checkouts.State(None, None, (), (), ())

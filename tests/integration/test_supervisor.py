@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
-from work_milestone import process
+from work_milestone import attempts, gate_process, process, process_table
 from work_milestone.errors import LockedError, ProcessError, ReceiptError
 
 WATCHDOG = 60  # seconds; a test that hangs fails with a traceback instead
@@ -39,7 +39,7 @@ def _guarded() -> Iterator[None]:
     process.stopping.clear()
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
-    assert not process._live
+    assert not process.live
 
 
 class Bench:
@@ -52,8 +52,8 @@ class Bench:
         os.mkfifo(self.fifo)
         self.mark = f"test-{tmp_path.name}-{os.getpid()}"
 
-    def start(self, *argv: str, timeout: float = 50, stdin: Path = Path("-"), **env: str) -> process.Supervised:
-        return process.start_supervisor(
+    def start(self, *argv: str, timeout: float = 50, stdin: Path = Path("-"), **env: str) -> attempts.Supervised:
+        return attempts.start(
             self.attempt,
             argv,
             cwd=self.cwd,
@@ -89,7 +89,7 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
-    process.sweep(made.mark)
+    process_table.sweep(made.mark)
 
 
 def agent_of(bench: Bench) -> int:
@@ -291,7 +291,7 @@ def altered(bench: Bench, change: str, *argv: str, timeout: str = "50") -> Itera
     lock = os.open(bench.attempt / "lock", os.O_RDWR | os.O_CREAT)
     code = f"import sys; from work_milestone import supervisor as s; {change}; s.main(sys.argv[1:])"
     words = [sys.executable, "-c", code, str(bench.attempt), str(lock), timeout, "-", "--", *argv]
-    env = {**os.environ, "FIFO": str(bench.fifo), "PYTHONPATH": LIBS, process.MARK: bench.mark}
+    env = {**os.environ, "FIFO": str(bench.fifo), "PYTHONPATH": LIBS, process_table.MARK: bench.mark}
     try:
         with subprocess.Popen(words, env=env, pass_fds=(lock,), start_new_session=True) as supervisor:
             yield supervisor
@@ -428,15 +428,15 @@ os.read(0, 1)
 
 def test_the_lock_is_held_for_the_whole_life_and_not_longer(bench: Bench) -> None:
     supervised = bench.start("sh", "-c", WAIT)
-    assert process.attempt_state(bench.attempt) == "alive"
+    assert attempts.state(bench.attempt) == "alive"
     with pytest.raises(LockedError, match="under way"):
         bench.start("true")
     with bench.fifo.open("wb"):
-        assert process.attempt_state(bench.attempt) == "alive"
+        assert attempts.state(bench.attempt) == "alive"
         with (bench.attempt / "lock").open("rb") as lock, pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     supervised.wait()
-    assert process.attempt_state(bench.attempt) == "finished"
+    assert attempts.state(bench.attempt) == "finished"
     with (bench.attempt / "lock").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -473,15 +473,15 @@ def test_attempt_state_truth_table(tmp_path: Path, lock: str, record: str) -> No
             ("held", False): "alive",
             ("held", True): "alive",
         }[lock, record == "good"]
-        assert process.attempt_state(tmp_path) == expected
-    assert process.attempt_state(tmp_path / "absent") == "none"
+        assert attempts.state(tmp_path) == expected
+    assert attempts.state(tmp_path / "absent") == "none"
 
 
 def test_asking_about_an_attempt_never_looks_like_holding_it(tmp_path: Path) -> None:
     (tmp_path / "lock").touch()
     with (tmp_path / "lock").open("rb") as another_that_asks:
         fcntl.flock(another_that_asks, fcntl.LOCK_SH)
-        assert process.attempt_state(tmp_path) == "dead"
+        assert attempts.state(tmp_path) == "dead"
 
 
 # Deaths around it
@@ -496,18 +496,18 @@ def test_killing_the_supervisor_kills_the_agent_and_leaves_it_dead(bench: Bench)
         supervised.signal(signal.SIGKILL)
         assert supervised.wait() == -signal.SIGKILL
         assert agent.read() == b""  # comes when the agent is gone
-        assert process.attempt_state(bench.attempt) == "dead"
-        assert not process.stop_attempt(bench.attempt)
+        assert attempts.state(bench.attempt) == "dead"
+        assert not attempts.stop(bench.attempt)
         # The agent's own child is found by the mark.
-        assert process.sweep(bench.mark) == 1
+        assert process_table.sweep(bench.mark) == 1
     assert bench.nobody_reads()
 
 
 STARTER = """
 import os, sys
 from pathlib import Path
-from work_milestone import process
-process.start_supervisor(
+from work_milestone import attempts
+attempts.start(
     Path(sys.argv[1]), ["sh", "-c", 'cat "$FIFO"'], cwd=Path("."), env=dict(os.environ),
     stdin=Path("-"), timeout=50, mark=sys.argv[2],
 ).wait()
@@ -525,7 +525,7 @@ def orphaned(bench: Bench) -> Iterator[None]:
     ):
         starter.kill()
         starter.wait()
-        assert process.attempt_state(bench.attempt) == "alive"
+        assert attempts.state(bench.attempt) == "alive"
         yield
         with contextlib.suppress(BrokenPipeError):
             fifo.write(b"adopted")
@@ -533,26 +533,26 @@ def orphaned(bench: Bench) -> Iterator[None]:
 
 def test_killing_the_starter_leaves_a_session_to_be_adopted(bench: Bench) -> None:
     with orphaned(bench):
-        adopter = threading.Thread(target=process.wait_attempt, args=(bench.attempt,))
+        adopter = threading.Thread(target=attempts.wait, args=(bench.attempt,))
         adopter.start()
     adopter.join()
-    assert process.attempt_state(bench.attempt) == "finished"
+    assert attempts.state(bench.attempt) == "finished"
     assert (bench.record()["code"], bench.out()) == (0, b"adopted")
-    process.wait_attempt(bench.attempt)  # returns at once
-    process.wait_attempt(bench.cwd / "absent")
+    attempts.wait(bench.attempt)  # returns at once
+    attempts.wait(bench.cwd / "absent")
 
 
 def test_an_orphan_is_stopped_by_its_own_introduction(bench: Bench) -> None:
     with orphaned(bench):
-        assert process.stop_attempt(bench.attempt, signal.SIGTERM)
-        process.wait_attempt(bench.attempt)
+        assert attempts.stop(bench.attempt, signal.SIGTERM)
+        attempts.wait(bench.attempt)
     assert bench.record()["reason"] == "stopped"
-    assert not process.stop_attempt(bench.attempt)
+    assert not attempts.stop(bench.attempt)
 
 
 def test_an_adopted_session_is_reached_by_stop_all(bench: Bench) -> None:
     with orphaned(bench):
-        adopter = threading.Thread(target=process.wait_attempt, args=(bench.attempt,))
+        adopter = threading.Thread(target=attempts.wait, args=(bench.attempt,))
         adopter.start()
         process.stop_all()
         adopter.join()
@@ -566,7 +566,7 @@ def test_a_pid_that_passed_to_another_is_never_signalled(bench: Bench) -> None:
         (bench.attempt / "supervisor.json").write_text(text)
         with (bench.attempt / "lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            assert not process.stop_attempt(bench.attempt, signal.SIGKILL)
+            assert not attempts.stop(bench.attempt, signal.SIGKILL)
         assert other.poll() is None
 
 
@@ -596,7 +596,7 @@ def test_nothing_is_started_in_a_run_that_is_stopping(bench: Bench) -> None:
     process.stop_all()
     with pytest.raises(process.Stopped):
         bench.start("true")
-    assert process.attempt_state(bench.attempt) == "none"
+    assert attempts.state(bench.attempt) == "none"
 
 
 def test_a_stop_during_the_start_is_noticed_after_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -609,7 +609,7 @@ def test_a_stop_during_the_start_is_noticed_after_it(bench: Bench, monkeypatch: 
     monkeypatch.setattr(subprocess, "Popen", interrupted)
     with pytest.raises(process.Stopped):
         bench.start("sh", "-c", WAIT)
-    assert process.attempt_state(bench.attempt) == "finished"
+    assert attempts.state(bench.attempt) == "finished"
     assert (bench.record()["reason"], bench.record()["code"]) == ("stopped", None)
 
 
@@ -619,7 +619,7 @@ def test_a_start_that_fails_leaves_the_attempt_unused(bench: Bench, fault: str) 
         bench.cwd = bench.cwd / "absent"
     with pytest.raises(ProcessError):
         bench.start("a\0b" if fault == "nul" else "true")
-    assert process.attempt_state(bench.attempt) == "none"
+    assert attempts.state(bench.attempt) == "none"
 
 
 def test_an_attempt_folder_that_cannot_be_made(bench: Bench) -> None:
@@ -648,7 +648,7 @@ def test_a_disk_that_fills_up_does_not_lose_the_record(bench: Bench, tiny_disk: 
     record = bench.run("sh", "-c", f"head -c 1000000 /dev/zero; exit {code}")
     assert (record["code"], record["reason"]) == (code, "exited")
     assert "No space left" in record["error"]
-    assert process.attempt_state(bench.attempt) == "finished"
+    assert attempts.state(bench.attempt) == "finished"
 
 
 def test_a_disk_that_is_full_starts_no_agent(bench: Bench, tiny_disk: Path) -> None:
@@ -659,12 +659,12 @@ def test_a_disk_that_is_full_starts_no_agent(bench: Bench, tiny_disk: Path) -> N
     with contextlib.suppress(ReceiptError):
         bench.start("touch", str(bench.cwd / "ran")).wait()
     assert not (bench.cwd / "ran").exists()
-    assert process.attempt_state(bench.attempt) in ("none", "dead")
+    assert attempts.state(bench.attempt) in ("none", "dead")
 
 
 def test_a_gate_that_fills_the_disk_says_so(tiny_disk: Path) -> None:
     argv = ["sh", "-c", "head -c 1000000 /dev/zero || exit 9"]
-    done = process.run_logged(argv, cwd=tiny_disk, env=os.environ, log=tiny_disk / "gate.log", timeout=50)
+    done = gate_process.run(argv, cwd=tiny_disk, env=os.environ, log=tiny_disk / "gate.log", timeout=50)
     assert done.code == 9
     assert "no space left" in done.reason
 
@@ -675,7 +675,7 @@ def test_a_gate_that_fills_the_disk_says_so(tiny_disk: Path) -> None:
 def test_the_supervisor_imports_little(bench: Bench) -> None:
     bench.attempt.mkdir(parents=True)
     lock = os.open(bench.attempt / "lock", os.O_RDWR | os.O_CREAT)
-    argv = [sys.executable, "-I", "-S", "-X", "importtime", "-c", process.SUPERVISE, str(SCRIPT.parent)]
+    argv = [sys.executable, "-I", "-S", "-X", "importtime", "-c", attempts.SUPERVISE, str(SCRIPT.parent)]
     argv += [str(bench.attempt), str(lock), "50", "-", "--", "true"]
     done = subprocess.run(argv, check=True, capture_output=True, text=True, pass_fds=(lock,))
     os.close(lock)

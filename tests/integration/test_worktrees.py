@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from work_milestone import git, worktrees
+from work_milestone import checkouts, git, salvage, worktrees
 from work_milestone.worktrees import LOCK_FILE, Pool
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def fingerprint(path: Path) -> set[str]:
 
 
 def assert_clean(pool: Pool, path: Path, branch: str, base: str) -> None:
-    state = pool.repo.state(path, env=pool.environment())
+    state = checkouts.read_state(pool.repo, path, env=pool.environment())
     assert (state.branch, state.head) == (branch, base)
     assert (state.tracked, state.untracked, state.unmerged) == ((), (), ())
     assert fingerprint(path) == {".git", ".gitignore", "README.md", ".venv"}
@@ -261,7 +261,7 @@ def test_sixteen_threads_take_and_free_at_once(sandbox: Sandbox, pool: Pool) -> 
     with ThreadPoolExecutor(16) as threads:
         more = list(threads.map(lambda number: pool.take(f"work/7/{number}", sandbox.base), range(20, 36)))
     assert len({*held, *more}) == 24
-    assert {checkout.path for checkout in pool.repo.checkouts()} == {sandbox.root, *held, *more, *paths}
+    assert {checkout.path for checkout in checkouts.find_all(pool.repo)} == {sandbox.root, *held, *more, *paths}
 
 
 # what git and the user see
@@ -274,9 +274,9 @@ def test_links_and_lock_file_are_never_in_git_status(sandbox: Sandbox, pool: Poo
     path = pool.take("work/7/41", base)
     sandbox.write({LOCK_FILE: "{}", ".claude/settings.json": "{}"}, path)
     assert (path / "node_modules").is_symlink()
-    state = pool.repo.state(path, env=pool.environment())
+    state = checkouts.read_state(pool.repo, path, env=pool.environment())
     assert (state.tracked, state.untracked) == ((), (".claude/",))
-    worktrees.commit_rest(pool.repo, path, pool.environment(), "chore: rest")
+    salvage.commit_rest(pool.repo, path, pool.environment(), "chore: rest")
     assert set(sandbox.tree("work/7/41")) - set(sandbox.tree(base)) == {".claude/settings.json"}
 
 
@@ -284,7 +284,7 @@ def test_links_go_around_what_is_tracked(sandbox: Sandbox, pool: Pool) -> None:
     base = sandbox.commit("feat: tracked modules", {"node_modules/own.js": "x"})
     path = pool.take("work/7/41", base)
     assert not (path / "node_modules").is_symlink()
-    assert pool.repo.state(path, env=pool.environment()).tracked == ()
+    assert checkouts.read_state(pool.repo, path, env=pool.environment()).tracked == ()
 
 
 def test_cleaning_never_follows_a_link(sandbox: Sandbox, pool: Pool) -> None:
@@ -307,7 +307,7 @@ def test_the_users_own_excludes_still_count(sandbox: Sandbox, pool: Pool, tmp_pa
     again = fresh(sandbox)
     path = again.take("work/7/41", sandbox.base)
     sandbox.write({"x.swp": "", LOCK_FILE: "", "seen": ""}, path)
-    assert again.repo.state(path, env=again.environment()).untracked == ("seen",)
+    assert checkouts.read_state(again.repo, path, env=again.environment()).untracked == ("seen",)
     assert ignore.read_text() == "*.swp"
 
 
@@ -317,12 +317,12 @@ def test_remove_all_leaves_the_main_worktree_alone(sandbox: Sandbox, pool: Pool,
     sandbox.git("worktree", "add", "-q", "-b", "theirs", str(tmp_path / "theirs"))
     paths = [pool.take(f"work/7/{number}", sandbox.base) for number in range(4)]
     other = pool.folder.parent / "integration"
-    worktrees.checkout_detached(pool.repo, pool, other, sandbox.base)
+    worktrees.checkout_detached(pool, other, sandbox.base)
     _index_lock(sandbox, paths[0])
     (paths[1] / ".git").unlink()
     shutil.rmtree(paths[2])
     pool.remove_all(other)
-    assert {checkout.path for checkout in pool.repo.checkouts()} == {sandbox.root, tmp_path / "theirs"}
+    assert {checkout.path for checkout in checkouts.find_all(pool.repo)} == {sandbox.root, tmp_path / "theirs"}
     assert not pool.folder.exists()
     assert not other.exists()
     assert (sandbox.status(), (sandbox.root / ".git/config").read_bytes()) == (before, config)
@@ -334,12 +334,12 @@ def test_remove_all_leaves_the_main_worktree_alone(sandbox: Sandbox, pool: Pool,
 
 def test_gates_see_just_the_commit_and_keep_their_caches(sandbox: Sandbox, pool: Pool) -> None:
     place = pool.folder.parent / "integration"
-    worktrees.checkout_detached(pool.repo, pool, place, sandbox.base)
+    worktrees.checkout_detached(pool, place, sandbox.base)
     sandbox.write({"left": "x", "README.md": "formatted\n", "build/cache": "warm"}, place)
     head = sandbox.commit("feat: more", {"more": "x"})
-    worktrees.checkout_detached(pool.repo, pool, place, head)
+    worktrees.checkout_detached(pool, place, head)
     assert fingerprint(place) == {".git", ".gitignore", "README.md", ".venv", "more", "build", "build/cache"}
-    state = pool.repo.state(place, env=pool.environment())
+    state = checkouts.read_state(pool.repo, place, env=pool.environment())
     assert (state.head, state.branch, state.tracked) == (head, None, ())
 
 
@@ -348,11 +348,11 @@ def test_gates_see_just_the_commit_and_keep_their_caches(sandbox: Sandbox, pool:
 )
 def test_gates_worktree_is_made_anew_where_it_is_broken(sandbox: Sandbox, pool: Pool, mess: str) -> None:
     place = pool.folder.parent / "integration"
-    worktrees.checkout_detached(pool.repo, pool, place, sandbox.base)
+    worktrees.checkout_detached(pool, place, sandbox.base)
     sandbox.git("checkout", "-q", "-b", "for the mess".replace(" ", "-"), cwd=place)
     MESSES[mess](sandbox, place)
-    worktrees.checkout_detached(pool.repo, pool, place, sandbox.base)
-    state = pool.repo.state(place, env=pool.environment())
+    worktrees.checkout_detached(pool, place, sandbox.base)
+    state = checkouts.read_state(pool.repo, place, env=pool.environment())
     assert (state.head, state.branch, state.tracked, state.untracked) == (sandbox.base, None, (), ())
 
 
@@ -364,34 +364,34 @@ def test_pin_keeps_tracked_and_untracked_and_not_what_is_ignored(sandbox: Sandbo
     head = sandbox.commit("feat: committed", {"committed": "1"}, path)
     sandbox.write({"README.md": "changed\n", "staged": "2", "new\nfile": "3", "x.log": "4", LOCK_FILE: "{}"}, path)
     sandbox.git("add", "staged", cwd=path)
-    before = pool.repo.state(path, env=pool.environment())
-    worktrees.pin(pool.repo, path, pool.environment(), PIN, 1_700_000_000)
+    before = checkouts.read_state(pool.repo, path, env=pool.environment())
+    salvage.pin(pool.repo, path, pool.environment(), PIN, 1_700_000_000)
     tree = sandbox.tree(PIN)
     assert set(tree) == {".gitignore", "README.md", "committed", "staged", "new\nfile"}
     assert tree["README.md"] == b"changed\n"
     assert sandbox.git("rev-parse", f"{PIN}^") == head
-    assert pool.repo.state(path, env=pool.environment()) == before, "the worktree is as it was, its index too"
+    assert checkouts.read_state(pool.repo, path, env=pool.environment()) == before, "as it was, its index too"
     assert sandbox.git("diff", "--cached", "--name-only", cwd=path) == "staged"
     assert [entry.name for entry in pool.folder.iterdir()] == [path.name]
 
 
 def test_pin_of_a_clean_worktree_is_its_head(sandbox: Sandbox, pool: Pool) -> None:
     path = pool.take("work/7/42", sandbox.base)
-    worktrees.pin(pool.repo, path, pool.environment(), PIN, 0)
+    salvage.pin(pool.repo, path, pool.environment(), PIN, 0)
     assert sandbox.git("rev-parse", PIN) == sandbox.base
 
 
 def test_pin_keeps_a_merge_that_is_unfinished(sandbox: Sandbox, pool: Pool) -> None:
     path = pool.take("work/7/42", sandbox.base)
     MESSES["half a merge"](sandbox, path)
-    worktrees.pin(pool.repo, path, pool.environment(), PIN, 1_700_000_000)
+    salvage.pin(pool.repo, path, pool.environment(), PIN, 1_700_000_000)
     assert b"<<<<<<<" in sandbox.tree(PIN)["README.md"]
 
 
 def test_a_ref_that_keeps_one_thing_is_not_set_to_another(sandbox: Sandbox, pool: Pool) -> None:
     later = sandbox.commit("feat: later", {})
     for commit in (sandbox.base, sandbox.base, later):
-        worktrees.keep(pool.repo, PIN, commit)
+        salvage.keep(pool.repo, PIN, commit)
     assert set(pool.repo.refs("refs/milestone").values()) == {sandbox.base, later}
     assert pool.repo.resolve(PIN) == sandbox.base
 
@@ -415,6 +415,6 @@ def test_commit_rest_runs_no_hooks(sandbox: Sandbox, pool: Pool, hook: str) -> N
     script.chmod(0o755)
     path = pool.take("work/7/42", sandbox.base)
     sandbox.write({"rest": "x"}, path)
-    worktrees.commit_rest(pool.repo, path, pool.environment(), "chore: rest")
+    salvage.commit_rest(pool.repo, path, pool.environment(), "chore: rest")
     assert sandbox.git("log", "-1", "--format=%s", "work/7/42") == "chore: rest"
     assert not (sandbox.root / "ran").exists()

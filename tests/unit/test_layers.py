@@ -15,21 +15,25 @@ import work_milestone
 PACKAGE = Path(work_milestone.__file__).parent
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "errors", "texts"}),
-    frozenset({"process", "supervisor", "receipts", "journal", "states", "branches", "yaml_files", "fields",
-               "plan_rules", "plan", "settings"}),
-    frozenset({"git", "worktrees", "gates", "render", "agents", "completion", "front_matter", "backlog",
-               "backlog_files", "edges"}),
+    frozenset({"process", "process_table", "attempts", "gate_process", "supervisor", "receipts", "journal", "states",
+               "branches", "yaml_files", "fields", "plan_rules", "plan", "settings"}),
+    frozenset({"git", "trees", "checkouts", "worktrees", "salvage", "gates", "render", "agents", "completion",
+               "front_matter", "backlog", "backlog_files", "edges"}),
     frozenset({"runs", "integration", "backlog_sync", "relay", "preparation", "results", "sessions", "merge_queue",
-               "landing", "verdicts", "preflight", "report", "verbs"}),
+               "landing", "closing", "verdicts", "preflight", "report", "verbs"}),
     frozenset({"commandline", "schedule", "reporter", "graph", "demo", "dodo"}),
 )  # fmt: skip
 # The steps and the wiring are made of each other, without circles. Below them, what leans on its own layer is named.
 FREE = (3, 4)
-BESIDE = frozenset({("fields", "yaml_files"), ("plan_rules", "branches"), ("plan_rules", "yaml_files"),
-                    ("plan", "branches"), ("plan", "fields"), ("plan", "plan_rules"), ("plan", "yaml_files"),
-                    ("settings", "branches"), ("settings", "fields"), ("settings", "plan"), ("settings", "yaml_files"),
-                    ("backlog", "front_matter"), ("backlog_files", "backlog"), ("backlog_files", "front_matter"),
-                    ("worktrees", "git"), ("gates", "git"), ("gates", "worktrees")})  # fmt: skip
+BESIDE = frozenset({("attempts", "process"), ("attempts", "process_table"), ("gate_process", "process"),
+                    ("gate_process", "process_table"), ("fields", "yaml_files"), ("plan_rules", "branches"),
+                    ("plan_rules", "yaml_files"), ("plan", "branches"), ("plan", "fields"),
+                    ("plan", "plan_rules"), ("plan", "yaml_files"), ("settings", "branches"),
+                    ("settings", "fields"), ("settings", "plan"), ("settings", "yaml_files"),
+                    ("backlog", "front_matter"), ("backlog_files", "backlog"),
+                    ("backlog_files", "front_matter"), ("trees", "git"), ("checkouts", "git"),
+                    ("salvage", "checkouts"), ("salvage", "git"), ("worktrees", "checkouts"),
+                    ("worktrees", "git"), ("gates", "checkouts"), ("gates", "worktrees")})  # fmt: skip
 KNOW_DOIT = frozenset({"commandline", "schedule", "reporter", "graph", "dodo"})
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 STARTERS = frozenset({"fork", "forkpty", "system", "popen", "posix_spawn", "posix_spawnp", "startfile"})

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from work_milestone import process
+from work_milestone import gate_process, process, process_table
 from work_milestone.errors import ProcessError
 
 LIBS = os.pathsep.join([str(Path(process.__file__).parents[1]), *sys.path])
@@ -32,15 +32,15 @@ def _guarded() -> Iterator[None]:
     process.stopping.clear()
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
-    assert not process._live
+    assert not process.live
 
 
 def python(code: str, *args: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", code, *args]
 
 
-def gate(argv: list[str], tmp_path: Path, timeout: float = 50, **env: str) -> process.LoggedExit:
-    return process.run_logged(
+def gate(argv: list[str], tmp_path: Path, timeout: float = 50, **env: str) -> gate_process.Exit:
+    return gate_process.run(
         argv, cwd=tmp_path, env={**os.environ, **env}, log=tmp_path / "logs" / "gate.log", timeout=timeout
     )
 
@@ -264,7 +264,7 @@ def test_gate_interrupted_in_the_main_thread_is_ended(tmp_path: Path, fifo: Path
 def test_gate_does_not_sweep_by_the_mark_of_a_surrounding_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(process.MARK, "surrounding")
+    monkeypatch.setenv(process_table.MARK, "surrounding")
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as sibling:
         gate(["true"], tmp_path)
         assert sibling.poll() is None
@@ -275,46 +275,46 @@ def test_gate_does_not_sweep_by_the_mark_of_a_surrounding_session(
 
 def test_sweep_ends_what_bears_the_mark_and_nothing_else(tmp_path: Path, fifo: Path) -> None:
     mark = f"sweep-{os.getpid()}"
-    env = {**os.environ, process.MARK: mark}
+    env = {**os.environ, process_table.MARK: mark}
     script = f"(setsid sh -c 'trap \"\" TERM; read x < {fifo}; read y' &) ; exec cat"
     with (
         subprocess.Popen(["sh", "-c", script], env=env, stdin=subprocess.PIPE) as marked,
-        subprocess.Popen(["cat"], env={**env, process.MARK: mark + "0"}, stdin=subprocess.PIPE) as other,
+        subprocess.Popen(["cat"], env={**env, process_table.MARK: mark + "0"}, stdin=subprocess.PIPE) as other,
         fifo.open("wb"),
     ):
-        assert process.sweep(mark) == 2
+        assert process_table.sweep(mark) == 2
         assert marked.wait() == -signal.SIGTERM
         assert other.poll() is None
     assert nobody_reads(fifo)
-    assert process.sweep(mark) == 0
+    assert process_table.sweep(mark) == 0
 
 
 def test_sweep_spares_the_caller_and_those_above() -> None:
     mark = f"self-{os.getpid()}"
-    code = "import os; from work_milestone import process; print(process.sweep(os.environ[process.MARK]))"
-    env = {**os.environ, process.MARK: mark, "PYTHONPATH": LIBS}
+    code = "import os; from work_milestone import process_table as t; print(t.sweep(os.environ[t.MARK]))"
+    env = {**os.environ, process_table.MARK: mark, "PYTHONPATH": LIBS}
     argv = ["sh", "-c", '"$@"; echo "shell lives"', "sh", sys.executable, "-c", code]
     assert process.run(argv, env=env).stdout == b"0\nshell lives\n"
 
 
 def test_is_alive_knows_a_process_by_pid_and_creation() -> None:
-    created = process.find_created(os.getpid())
+    created = process_table.find_created(os.getpid())
     assert created is not None
-    assert process.is_alive(os.getpid(), created)
-    assert not process.is_alive(os.getpid(), created - 60)
+    assert process_table.is_alive(os.getpid(), created)
+    assert not process_table.is_alive(os.getpid(), created - 60)
 
 
 def test_is_alive_of_the_dead_and_of_a_zombie() -> None:
     if sys.platform == "linux":
         child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
-        created = process.find_created(child.pid)
+        created = process_table.find_created(child.pid)
         assert created is not None
         assert child.stdin
         child.stdin.close()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        assert not process.is_alive(child.pid, created)  # a zombie
+        assert not process_table.is_alive(child.pid, created)  # a zombie
         child.wait()
-        assert not process.is_alive(child.pid, created)
+        assert not process_table.is_alive(child.pid, created)
     else:
         pytest.skip("needs waitid(2)")
 
