@@ -30,7 +30,6 @@ from work_milestone.texts import count, one_line
 Task = dict[str, Any]
 Action = Callable[[Run, Item], None]
 Check = Callable[[Run, Item], bool]
-_PRIORITIES = ("P0", "P1", "P2", "P3")
 
 
 def open_run(root: Path) -> Run:
@@ -51,16 +50,17 @@ def open_run(root: Path) -> Run:
         raise InvalidDodoFile("\n".join(run.faults))
     _require_known(run)
     if run.plan:
-        ranks = {item.issue: _PRIORITIES.index(item.priority) for item in run.plan.items.values()}
+        in_order = sorted(run.plan.items.values(), key=lambda item: item.priority)
+        ranks = {item.issue: rank for rank, item in enumerate(in_order)}
         schedule.install(run.settings.max_sessions, lambda issue: _rank(run, issue, ranks))
     return run
 
 
 def _rank(run: Run, issue: int, ranks: dict[int, int]) -> int:
-    """Rank an item: what is already at work before all others, then by priority."""
+    """Rank an item: what is already at work before all others, then by priority, then by its place in the plan."""
     if not run.settled(issue) and run.attempt_state(issue) == "alive":
         return -1
-    return ranks.get(issue, len(_PRIORITIES))
+    return ranks.get(issue, len(ranks))
 
 
 def _require_known(run: Run) -> None:
@@ -79,7 +79,8 @@ def _look_at_receipts(run: Run) -> None:
     try:
         for issue in run.folder.issues() & run.items.keys():
             run.result(issue), run.merge(issue)
-        run.branch_receipt  # noqa: B018 - reading it is the point
+        for name in ("branch", "gates", "land", "milestone"):
+            run.folder.load(run.folder.path / f"{name}.json")
     except MilestoneError as error:
         run.faults.append(str(error))
         run.plan = None

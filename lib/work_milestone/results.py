@@ -126,6 +126,9 @@ def _keep(
             state = checkouts.read_state(run.repo, place, env=env)
         else:
             state = checkouts.State(run.repo.resolve(f"refs/heads/{branch}"), branch)
+            if state.head and place.is_dir() and checkouts.git_dir(place) is None:
+                salvage.rescue(run.repo, place, env, ref, state.head, time.time())
+                run.pool.drop(place)
         if outcome.status in WITH_WORK:
             state, fault = _commit_rest(run, place, branch, state)
             commits, files = run.repo.commits(base, state.head) if state.head and not fault else ([], [])

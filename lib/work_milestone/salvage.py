@@ -18,7 +18,8 @@ def commit_rest(repo: git.Repo, path: Path, env: Mapping[str, str], subject: str
     """Commit all that a session left uncommitted. Hooks do not run: they were the session's to satisfy."""
     _add_all(repo, path, env)
     own = ("-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null")
-    repo.call(*own, "commit", "-q", "--no-verify", "-m", subject, cwd=path, env=env)
+    # Exit code 1: there was nothing that git could add.
+    repo.call(*own, "commit", "-q", "--no-verify", "-m", subject, cwd=path, env=env, accept=(0, 1))
 
 
 def pin(repo: git.Repo, path: Path, env: Mapping[str, str], ref: str, date: float) -> None:
@@ -32,14 +33,28 @@ def pin(repo: git.Repo, path: Path, env: Mapping[str, str], ref: str, date: floa
         current = (checkouts.git_dir(path) or path / ".git") / "index"
         if current.exists():
             shutil.copyfile(current, index)
-        own = {**env, "GIT_INDEX_FILE": str(index)}
-        try:
-            _add_all(repo, path, own)
-            tree = repo.text("write-tree", cwd=path, env=own)
-        finally:
-            index.unlink(missing_ok=True)
-        commit = repo.commit_tree(tree, [commit], "uncommitted work of a session\n", date)
+        commit = _commit_all(repo, path, {**env, "GIT_INDEX_FILE": str(index)}, commit, date)
     keep(repo, ref, commit)
+
+
+def rescue(repo: git.Repo, path: Path, env: Mapping[str, str], ref: str, head: str, date: float) -> None:
+    """Keep the files of a folder that was a worktree, on top of the commit that its branch stands on."""
+    index = path.parent / f".{path.name}.pin-index"
+    own = {**env, "GIT_DIR": str(repo.common), "GIT_WORK_TREE": str(path), "GIT_INDEX_FILE": str(index)}
+    repo.call("read-tree", head, cwd=path, env=own)
+    commit = _commit_all(repo, path, own, head, date)
+    if repo.tree_of(commit) != repo.tree_of(head):
+        keep(repo, ref, commit)
+
+
+def _commit_all(repo: git.Repo, path: Path, env: Mapping[str, str], head: str, date: float) -> str:
+    """Commit all files of a folder through an index of its own, which goes away."""
+    try:
+        _add_all(repo, path, env)
+        tree = repo.text("write-tree", cwd=path, env=env)
+    finally:
+        Path(env["GIT_INDEX_FILE"]).unlink(missing_ok=True)
+    return repo.commit_tree(tree, [head], "uncommitted work of a session\n", date)
 
 
 def keep(repo: git.Repo, ref: str, commit: str) -> None:

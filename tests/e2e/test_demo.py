@@ -90,7 +90,9 @@ def require_landed(demo: Demo) -> None:
         trailers = f"--format=%(trailers:key={key},valueonly,separator=)"
         assert sorted(demo.git("log", trailers, "main^1..main^2").split()) == values
     assert demo.git("status", "--porcelain", "--untracked-files=all") == ""
-    assert demo.git("for-each-ref", "--format=%(refname)").splitlines() == ["refs/heads/main"]
+    # What a session that was stopped had not committed yet is kept.
+    assert demo.git("for-each-ref", "--format=%(refname)", "refs/heads").splitlines() == ["refs/heads/main"]
+    assert demo.git("for-each-ref", "refs/milestone/7/candidate", "refs/remotes") == ""
     assert len(demo.git("worktree", "list").splitlines()) == 1
 
 

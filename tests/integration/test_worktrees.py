@@ -375,6 +375,18 @@ def test_pin_keeps_tracked_and_untracked_and_not_what_is_ignored(sandbox: Sandbo
     assert [entry.name for entry in pool.folder.iterdir()] == [path.name]
 
 
+def test_rescue_keeps_the_files_of_what_is_no_worktree_any_more(sandbox: Sandbox, pool: Pool) -> None:
+    path = pool.take("work/7/42", sandbox.base)
+    head = sandbox.commit("feat: committed", {"committed": "1"}, path)
+    sandbox.write({"README.md": "changed\n", "new\nfile": "3", "x.log": "4", LOCK_FILE: "{}"}, path)
+    (path / ".git").unlink()
+    sandbox.git("init", "-q", cwd=path)
+    salvage.rescue(pool.repo, path, pool.environment(), PIN, head, 1_700_000_000)
+    assert set(sandbox.tree(PIN)) == {".gitignore", "README.md", "committed", "new\nfile"}
+    assert sandbox.tree(PIN)["README.md"] == b"changed\n"
+    assert sandbox.git("rev-parse", f"{PIN}^") == head
+
+
 def test_pin_of_a_clean_worktree_is_its_head(sandbox: Sandbox, pool: Pool) -> None:
     path = pool.take("work/7/42", sandbox.base)
     salvage.pin(pool.repo, path, pool.environment(), PIN, 0)
