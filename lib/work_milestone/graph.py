@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import inspect
 import io
@@ -89,10 +90,10 @@ def _look_at_receipts(run: Run) -> None:
 def _remove_bytecode(root: Path) -> None:
     """Take away what Python has just written beside the user's dodo.py: it would show in `git status`."""
     cached = Path(util.cache_from_source(str(root / "dodo.py")))
-    if cached.parent.is_dir() and sys.modules.get("dodo") is not None:
-        cached.unlink(missing_ok=True)
-        if not any(cached.parent.iterdir()):
-            cached.parent.rmdir()
+    if "dodo" in sys.modules:
+        with contextlib.suppress(OSError):  # another doit may be doing the same
+            cached.unlink(missing_ok=True)
+            cached.parent.rmdir()  # refused while anything else is in it
 
 
 def configure(run: Run) -> dict[str, Any]:
