@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import inspect
@@ -44,6 +45,7 @@ def open_run(root: Path) -> Run:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # titles hold any letter, terminals do not
+    atexit.register(gc.freeze)  # at the end there is nothing to collect either
     gc.set_threshold(100_000)  # a graph of 60,000 tasks makes nothing to collect, and is looked through again and again
     run = Run(root, commandline.variables())
     _look_at_receipts(run)

@@ -290,7 +290,7 @@ class Run:
         """Ask git and the receipts anew."""
         self.folder.forget()
         self.head = None
-        for name in ("branch_receipt", "parts", "_heads", "_begun", "main"):
+        for name in ("branch_receipt", "parts", "_heads", "_begun"):
             self.__dict__.pop(name, None)
         self.folder.changes += 1
 

@@ -197,9 +197,11 @@ class Pool:
 def ensure_detached(pool: Pool, path: Path, commit: str) -> None:
     """Have a worktree at `path`; files are checked out only where somebody needs them."""
     if checkouts.is_unfinished(path):
-        pool.remove(path)
+        if path.exists():
+            pool.remove(path)
         with repository_lock(pool.repo):
-            pool.repo.call("worktree", "add", "-q", "--detach", "--no-checkout", "--", str(path), commit)
+            # Twice forced: git may still know of one there that is missing, and locked since its making was killed.
+            pool.repo.call("worktree", "add", "-f", "-f", "-q", "--detach", "--no-checkout", "--", str(path), commit)
 
 
 def checkout_detached(pool: Pool, path: Path, commit: str) -> None:
