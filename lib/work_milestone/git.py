@@ -134,9 +134,9 @@ class Repo:
         """Return a commit's tree."""
         return self.text("rev-parse", f"{commit}^{{tree}}")
 
-    def refs(self, prefix: str) -> dict[str, str]:
-        """List refs under a prefix with the objects that they name."""
-        out = self.text("for-each-ref", "--format=%(refname) %(objectname)", prefix)
+    def refs(self, *prefixes: str) -> dict[str, str]:
+        """List refs at and under prefixes with the objects that they name."""
+        out = self.text("for-each-ref", "--format=%(refname) %(objectname)", *prefixes)
         rows = (line.split(" ", 1) for line in out.splitlines())
         return {row[0]: row[1] for row in rows}
 

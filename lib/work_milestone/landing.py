@@ -39,7 +39,8 @@ def is_landed(run: Run) -> bool:
     """Tell whether every item is settled and main contains the integration branch."""
     if run.branch_receipt is None or not run.complete:
         return False
-    head, main = run.repo.resolve(run.ref), run.repo.resolve(run.main_ref)
+    refs = run.repo.refs(run.ref, run.main_ref)
+    head, main = refs.get(run.ref), refs.get(run.main_ref)
     if main is None:
         return False
     if head is not None and run.repo.is_ancestor(head, main):

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator
 
-from work_milestone import agents, backlog_sync, checkouts, git, integration, preparation, sessions, trees
+from work_milestone import agents, backlog_sync, checkouts, git, integration, preparation, render, sessions, trees
 from work_milestone.errors import LockedError, MilestoneError, PreflightError, ProcessError
 from work_milestone.plan import list_plans
 from work_milestone.runs import Run
@@ -31,6 +31,7 @@ def check(run: Run) -> None:
         raise PreflightError(faults or [call_line(run)])
     if outside := list(_repository(run)):
         raise PreflightError([*faults, *outside])
+    render.load()
     faults += [*_lock(run), *_checkout(run), *_branches(run)]
     if run.plan:
         faults += [*_items(run), *([] if run.settings_faults else _agents(run)), *backlog_sync.faults(run)]

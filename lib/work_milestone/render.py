@@ -6,6 +6,8 @@ data: it is handed to templates as values and never rendered as a template itsel
 
 from __future__ import annotations
 
+import importlib
+import threading
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +33,11 @@ def render(root: Path, name: str, **values: Any) -> str:
         raise RenderError(
             f"{where}{f':{line}' if line else ''}: {error}; mend the template, or remove it to use the built-in one"
         ) from error
+
+
+def load() -> None:
+    """Load Jinja in the background, while others wait for git: the first prompt would wait 50 ms for it."""
+    threading.Thread(target=importlib.import_module, args=("jinja2",), name="jinja2", daemon=True).start()
 
 
 def _folders(root: Path) -> list[Path]:
