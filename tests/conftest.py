@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from work_milestone import process
 from work_milestone.runs import Run
 
 WATCHDOG = 60  # seconds; a command that hangs fails its test instead of the whole suite
@@ -106,3 +108,20 @@ class Sandbox:
 def sandbox(tmp_path: Path) -> Sandbox:
     """A repository of the test's own."""
     return Sandbox(tmp_path.resolve() / "repository")
+
+
+@pytest.fixture
+def guarded() -> Iterator[None]:
+    """Fail a test that hangs, with a traceback, and one that leaves processes behind."""
+
+    def bark(*_: object) -> None:
+        raise TimeoutError("the test hangs")
+
+    before = signal.signal(signal.SIGALRM, bark)
+    signal.alarm(WATCHDOG)
+    process.stopping.clear()
+    yield
+    process.stopping.clear()
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+    assert not process.live

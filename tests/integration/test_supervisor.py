@@ -21,25 +21,10 @@ import pytest
 from work_milestone import attempts, gate_process, process, process_table
 from work_milestone.errors import LockedError, ProcessError, ReceiptError
 
-WATCHDOG = 60  # seconds; a test that hangs fails with a traceback instead
+pytestmark = pytest.mark.usefixtures("guarded")
 SCRIPT = Path(process.__file__).with_name("supervisor.py")
 LIBS = os.pathsep.join([str(SCRIPT.parents[1]), *sys.path])
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs prctl(2) and /proc")
-
-
-@pytest.fixture(autouse=True)
-def _guarded() -> Iterator[None]:
-    def bark(*_: object) -> None:
-        raise TimeoutError("the test hangs")
-
-    before = signal.signal(signal.SIGALRM, bark)
-    signal.alarm(WATCHDOG)
-    process.stopping.clear()
-    yield
-    process.stopping.clear()
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
-    assert not process.live
 
 
 class Bench:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,22 +16,7 @@ from work_milestone import gate_process, process, process_table
 from work_milestone.errors import ProcessError
 
 LIBS = os.pathsep.join([str(Path(process.__file__).parents[1]), *sys.path])
-WATCHDOG = 60  # seconds; a test that hangs fails with a traceback instead
-
-
-@pytest.fixture(autouse=True)
-def _guarded() -> Iterator[None]:
-    def bark(*_: object) -> None:
-        raise TimeoutError("the test hangs")
-
-    before = signal.signal(signal.SIGALRM, bark)
-    signal.alarm(WATCHDOG)
-    process.stopping.clear()
-    yield
-    process.stopping.clear()
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
-    assert not process.live
+pytestmark = pytest.mark.usefixtures("guarded")
 
 
 def python(code: str, *args: str) -> list[str]:
