@@ -13,8 +13,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from work_milestone import git
+from work_milestone.context import TRAILER
 from work_milestone.errors import MilestoneError
-from work_milestone.runs import TRAILER, Run
+from work_milestone.runs import Run
 
 
 def is_ready(run: Run) -> bool:

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from work_milestone import backlog_sync, checkouts, gates, git, integration, trees, worktrees
+from work_milestone.context import TRAILER
 from work_milestone.errors import GitError
 from work_milestone.plan import Item
 from work_milestone.receipts import Receipt
-from work_milestone.runs import TRAILER, Run
+from work_milestone.runs import Run
 from work_milestone.states import Merge, Session
 from work_milestone.texts import one_line
 

@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = (
                "branches", "yaml_files", "fields", "plan_rules", "plan", "settings"}),
     frozenset({"git", "trees", "checkouts", "worktrees", "salvage", "gates", "render", "agents", "completion",
                "front_matter", "backlog", "backlog_files", "edges"}),
-    frozenset({"runs", "integration", "backlog_sync", "relay", "preparation", "results", "sessions", "merge_queue",
+    frozenset({"context", "runs", "integration", "backlog_sync", "relay", "preparation", "results", "sessions", "merge_queue",
                "landing", "closing", "verdicts", "preflight", "report", "verbs"}),
     frozenset({"commandline", "schedule", "reporter", "graph", "demo", "dodo"}),
 )  # fmt: skip
