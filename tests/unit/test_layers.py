@@ -16,11 +16,12 @@ PACKAGE = Path(work_milestone.__file__).parent
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "errors", "texts"}),
     frozenset({"process", "process_table", "attempts", "gate_process", "supervisor", "receipts", "journal", "states",
-               "branches", "yaml_files", "fields", "plan_rules", "plan", "settings"}),
+               "branches", "yaml_files", "fields", "plan_rules", "plan", "settings", "additions", "imports", "hunks",
+               "content"}),
     frozenset({"git", "trees", "checkouts", "worktrees", "salvage", "gates", "render", "agents", "completion",
                "front_matter", "backlog", "backlog_files", "edges"}),
-    frozenset({"context", "runs", "integration", "backlog_sync", "relay", "preparation", "results", "sessions", "merge_queue",
-               "landing", "closing", "verdicts", "preflight", "report", "verbs"}),
+    frozenset({"context", "runs", "integration", "backlog_sync", "relay", "preparation", "results", "sessions",
+               "merge_queue", "landing", "closing", "verdicts", "preflight", "report", "verbs"}),
     frozenset({"commandline", "schedule", "reporter", "graph", "demo", "dodo"}),
 )  # fmt: skip
 # The steps and the wiring are made of each other, without circles. Below them, what leans on its own layer is named.
@@ -33,7 +34,9 @@ BESIDE = frozenset({("attempts", "process"), ("attempts", "process_table"), ("ga
                     ("backlog", "front_matter"), ("backlog_files", "backlog"),
                     ("backlog_files", "front_matter"), ("trees", "git"), ("checkouts", "git"),
                     ("salvage", "checkouts"), ("salvage", "git"), ("worktrees", "checkouts"),
-                    ("worktrees", "git"), ("gates", "checkouts"), ("gates", "worktrees")})  # fmt: skip
+                    ("worktrees", "git"), ("gates", "checkouts"), ("gates", "worktrees"),
+                    ("hunks", "additions"), ("hunks", "imports"), ("content", "hunks"),
+                    ("conflicts", "git"), ("conflicts", "trees")})  # fmt: skip
 KNOW_DOIT = frozenset({"commandline", "schedule", "reporter", "graph", "dodo"})
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 STARTERS = frozenset({"fork", "forkpty", "system", "popen", "posix_spawn", "posix_spawnp", "startfile"})
