@@ -94,13 +94,18 @@ def _changes(old: list[bytes], new: list[bytes]) -> Iterator[tuple[list[bytes], 
 
     Texts that are too repetitive to compare in time are compared as heaps of lines, one change.
     """
-    start = next(
-        (at for at, (one, two) in enumerate(zip(old, new, strict=False)) if one != two), min(len(old), len(new))
-    )
+    start = _alike(old, new)
     old, new = old[start:], new[start:]
+    end = _alike(old[::-1], new[::-1])
+    old, new = old[: len(old) - end], new[: len(new) - end]
     if hunks.pairs(old, new) > hunks.MAX_PAIRS:
         yield list((Counter(old) - Counter(new)).elements()), list((Counter(new) - Counter(old)).elements())
         return
     for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag != "equal":
             yield old[a:b], new[c:d]
+
+
+def _alike(one: list[bytes], two: list[bytes]) -> int:
+    """Count the lines that two texts begin with in common."""
+    return next((at for at, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))

@@ -26,7 +26,6 @@ MAX_WIDTH = 1000  # bytes of a line that is read as code or prose
 MAX_PAIRS = 200_000  # of equal lines in two texts that are compared: more take seconds
 RESTRUCTURED = 0.4  # of the base's lines are gone on both sides
 RESTRUCTURED_LINES = 10
-LABELS = ("ours", "base", "theirs")
 _WORD = re.compile(rb"[\w\x80-\xff]")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from work_milestone import git
@@ -17,12 +17,28 @@ from work_milestone.errors import GitError
 
 
 @dataclass(frozen=True)
+class Stage:
+    """One side of a path that conflicts, `number` as in git's index: 1 the base, 2 ours, 3 theirs."""
+
+    mode: str
+    blob: str
+    number: int
+    path: str
+
+
+@dataclass(frozen=True)
 class Merged:
-    """A merge in the object database: its tree, and the files that conflict (none when it is clean)."""
+    """A merge in the object database: its tree, and the files that conflict (none when it is clean).
+
+    `messages` are git's types of conflict, each once; `kinds` has them by path; `place` is where attributes were read.
+    """
 
     tree: str
     conflicts: tuple[str, ...]
     messages: tuple[str, ...]
+    stages: tuple[Stage, ...] = ()
+    kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    place: Path | None = None
 
 
 def merge(repo: git.Repo, ours: str, theirs: str, cwd: Path) -> Merged:
@@ -33,20 +49,31 @@ def merge(repo: git.Repo, ours: str, theirs: str, cwd: Path) -> Merged:
     if len(fields[0]) not in (40, 64):
         raise GitError(f"git merge-tree {ours} {theirs} gave no tree", done.returncode)
     if done.returncode == 0:
-        return Merged(fields[0], (), ())
+        return Merged(fields[0], (), (), place=cwd)
     end = fields.index("", 1)
-    paths = dict.fromkeys(entry.partition("\t")[2] for entry in fields[1:end])
-    return Merged(fields[0], tuple(paths), _conflict_types(fields[end + 1 :]))
+    stages = tuple(map(_read_stage, fields[1:end]))
+    kinds = _read_kinds(fields[end + 1 :])
+    return Merged(
+        fields[0], tuple(dict.fromkeys(stage.path for stage in stages)),
+        tuple(dict.fromkeys(kind for kind, _ in kinds)), stages,
+        {path: tuple(kind for kind, paths in kinds if path in paths) for _, paths in kinds for path in paths}, cwd,
+    )  # fmt: skip
 
 
-def _conflict_types(fields: list[str]) -> tuple[str, ...]:
-    """Pick the stable type strings, `CONFLICT (contents)` and the like, out of merge-tree's messages."""
-    found, rest = [], list(fields)
-    while len(rest) > 2 and rest[0].isdecimal():
-        count = int(rest[0])
-        found.append(rest[1 + count])
-        rest = rest[3 + count :]
-    return tuple(dict.fromkeys(kind for kind in found if kind.startswith("CONFLICT")))
+def _read_stage(entry: str) -> Stage:
+    words, _, path = entry.partition("\t")
+    mode, blob, number = words.split(" ")
+    return Stage(mode, blob, int(number), path)
+
+
+def _read_kinds(fields: list[str]) -> list[tuple[str, list[str]]]:
+    """Pick the stable types, `CONFLICT (contents)` and the like, and their paths out of merge-tree's messages."""
+    found, at = [], 0
+    while at + 2 < len(fields) and fields[at].isdecimal():
+        end = at + 1 + int(fields[at])
+        found.append((fields[end], fields[at + 1 : end]))
+        at = end + 2
+    return [(kind, paths) for kind, paths in found if kind.startswith("CONFLICT")]
 
 
 def edit(repo: git.Repo, tree: str, changes: Mapping[str, str | None]) -> str:
@@ -84,14 +111,28 @@ def read_files(repo: git.Repo, rev: str, *paths: str) -> dict[str, bytes]:
     blobs = [(row.split(None, 3)[2], row.partition("\t")[2]) for row in rows if row.startswith("100")]
     if not blobs:
         return {}
-    done = repo.call("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob, _ in blobs).encode())
+    texts = read_blobs(repo, [blob for blob, _ in blobs])
+    return {path: texts[blob] for blob, path in blobs}
+
+
+def read_blobs(repo: git.Repo, blobs: Iterable[str]) -> dict[str, bytes]:
+    """Read blobs by their ids."""
+    wanted = list(dict.fromkeys(blobs))
+    done = repo.call("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in wanted).encode())
     found, at = {}, 0
-    for _, path in blobs:
+    for blob in wanted:
         end = done.stdout.index(b"\n", at)
         size = int(done.stdout[at:end].split()[2])
-        found[path] = done.stdout[end + 1 : end + 1 + size]
+        found[blob] = done.stdout[end + 1 : end + 1 + size]
         at = end + size + 2
     return found
+
+
+def blob_sizes(repo: git.Repo, blobs: Iterable[str]) -> dict[str, int]:
+    """Tell the sizes of blobs in bytes, without reading them."""
+    wanted = "".join(f"{blob}\n" for blob in blobs)
+    rows = git.decode(repo.call("cat-file", "--batch-check", stdin=wanted.encode()).stdout).splitlines()
+    return {row.split()[0]: int(row.split()[2]) for row in rows}
 
 
 def has_attributes(repo: git.Repo, rev: str) -> bool:
