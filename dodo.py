@@ -1,9 +1,9 @@
 """A groomed milestone as a graph: `doit milestone n=7` builds it, `doit list n=7` shows its steps.
 
-Per item: worktree, lock, prompt, spawn, merge, and the verdict `item`; per wave: `wave` and `relay`; then `gates`,
-`land` and `milestone`. Each step leaves a receipt in `.milestone/7/`, and is done when its receipt, or git, says
-so. A session that fails or a merge that conflicts is an outcome, written in its receipt: the others go on, and the
-item's verdict keeps the landing back until it is settled.
+Per item: worktree, lock, prompt, spawn, merge, mend, and the verdict `item`; per wave: `wave` and `relay`; then
+`followups`, `gates`, `land` and `milestone`. Each step leaves a receipt in `.milestone/7/`, and is done when its
+receipt, or git, says so. A session that fails or a merge that conflicts is an outcome, written in its receipt: the
+others go on, and the item's verdict keeps the landing back until it is settled.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from work_milestone import (
     closing,
     demo,
     edges,
+    followups,
     graph,
     integration,
     landing,
@@ -48,13 +49,16 @@ def task_plan() -> Iterator[Task]:
         return
     yield step("branch", integration.begin, run, doc=run.branch, after=["preflight"],
                fresh=lambda: integration.is_ready(run), receipt=run.folder.path / "branch.json")  # fmt: skip
-    before = edges.before(run.plan, eager=run.settings.schedule == "eager", partial=is_partial())
+    before = edges.before(run.waves, eager=run.settings.schedule == "eager", partial=is_partial())
     for wave in run.waves:
         for item in wave.items:
             yield from item_steps(wave, item, before[item.issue])
         yield from wave_steps(wave)
-    settled = ["branch", *(f"item:{issue}" for issue in run.items)]
-    settled += [f"relay:{wave.wave}" for wave in run.waves[-1:]]
+    worked = ["branch", *(f"mend:{issue}" for issue in run.dispatched)]
+    worked += [f"relay:{wave.wave}" for wave in run.waves[-1:]]
+    yield step("followups", followups.require_dispatched, run, doc="what came up meanwhile, for a further graph",
+               after=worked, fresh=lambda: followups.is_dispatched(run))  # fmt: skip
+    settled = ["followups", *(f"item:{issue}" for issue in run.dispatched)]
     yield step("gates", landing.check, run, doc="every gate, on what main is to become", after=settled,
                fresh=lambda: landing.is_gated(run))  # fmt: skip
     yield step("land", landing.land, run, doc="main moves to what the gates were green on", after=["gates"],
@@ -76,7 +80,8 @@ def item_steps(wave: Wave, item: Item, before: list[str]) -> Iterator[Task]:
     yield make("prompt", preparation.write_prompt, [f"lock:{item.issue}"], preparation.is_prepared)
     yield make("spawn", sessions.work, [f"prompt:{item.issue}"], sessions.is_done)
     yield make("merge", merge_queue.merge, [f"spawn:{item.issue}"], merge_queue.is_done)
-    yield make("item", verdicts.require_settled, [f"merge:{item.issue}"], merge_queue.is_done)
+    yield make("mend", merge_queue.mend, [f"merge:{item.issue}"], merge_queue.is_mended)
+    yield make("item", verdicts.require_settled, [f"mend:{item.issue}"], verdicts.is_settled)
 
 
 def wave_steps(wave: Wave) -> Iterator[Task]:
@@ -84,7 +89,7 @@ def wave_steps(wave: Wave) -> Iterator[Task]:
     number, folder = wave.wave, run.folder.wave(wave.wave)
     told = count(len(wave.items), "item")
     yield step(f"wave:{number}", relay.settle, run, wave, doc=f"wave {number} · {told} settled",
-               after=["branch", *(f"merge:{item.issue}" for item in wave.items)],
+               after=["branch", *(f"mend:{item.issue}" for item in wave.items)],
                fresh=lambda: relay.is_settled(run, wave), receipt=folder / "wave.json")  # fmt: skip
     yield step(f"relay:{number}", relay.write, run, wave, doc=f"wave {number} · what the next waves are told",
                after=[f"wave:{number}"], fresh=lambda: relay.is_fresh(run, wave),

@@ -31,8 +31,9 @@ def faults(run: Run) -> Iterator[str]:
         return
     content = run.backlog.content
     done = {issue for issue in run.items if run.facts(issue).settled}
+    waiting = {issue for issue in run.followups if issue in content.tasks and content.tasks[issue].is_open}
     stale = backlog.compare(
-        content.tasks, set(run.items), run.plan.number, run.plan.title, merged=done, closed_by_run=done,
+        content.tasks, set(run.plan.items) | waiting, run.plan.number, run.plan.title, merged=done, closed_by_run=done,
         milestones=content.milestones,
     )  # fmt: skip
     if not stale:
@@ -67,23 +68,25 @@ def done(run: Run, item: Item, tree: str, when: float) -> dict[str, str | None]:
     """Return what a tree's backlog changes to when an item is done: nothing where git does not track it."""
     if run.backlog is None or not run.backlog.tracked:
         return {}
-    task = run.backlog.content.tasks.get(item.issue)
-    blob = trees.read_files(run.repo, tree, task.path).get(task.path) if task else None
-    if task is None or blob is None or not _is_ours(run, task):
-        return {}
-    text = blob.decode("utf-8", "surrogateescape")
-    return {task.path: front_matter.set_status(text, task.done, updated=_date(when), path=task.path)}
+    tasks = run.backlog.content.tasks
+    if item.issue in run.followups:  # its file may be newer than what was read at the beginning
+        tasks = backlog_files.read_backlog(trees.read_files(run.repo, tree, *backlog_files.PLACES)).tasks
+    mine = [tasks[issue] for issue in (item.issue, *run.settles(item.issue)) if issue in tasks]
+    paths = [task.path for task in mine if _is_ours(run, task)]
+    blobs = trees.read_files(run.repo, tree, *paths) if paths else {}
+    return {task.path: _done(task, blobs[task.path].decode("utf-8", "surrogateescape"), when)
+            for task in mine if task.path in blobs}  # fmt: skip
 
 
 def write_done(run: Run, item: Item, when: float) -> None:
     """Set an item done in a backlog that git does not track."""
     if run.backlog is None or run.backlog.tracked:
         return
-    task = run.backlog.content.tasks.get(item.issue)
-    if task is not None and _is_ours(run, task):
-        text = run.backlog.content.files[task.path]
-        changed = front_matter.set_status(text, task.done, updated=_date(when), path=task.path)
-        backlog_files.write_task(run.root, task.path, changed)
+    for issue in (item.issue, *run.settles(item.issue)):
+        task = run.backlog.content.tasks.get(issue)
+        if task is not None and _is_ours(run, task):
+            text = run.backlog.content.files[task.path]
+            backlog_files.write_task(run.root, task.path, _done(task, text, when))
 
 
 def closed(run: Run, tree: str) -> dict[str, str | None]:
@@ -103,11 +106,11 @@ def close(run: Run) -> None:
         backlog_files.write_changes(run.root, backlog.close_milestone(content.files, run.plan.number, run.plan.title))
 
 
+def _done(task: backlog.Task, text: str, when: float) -> str:
+    return front_matter.set_status(text, task.done, updated=datetime.fromtimestamp(when, UTC), path=task.path)
+
+
 def _is_ours(run: Run, task: backlog.Task) -> bool:
     """Tell whether a task belongs to the milestone: a stray one with the same number is left alone."""
     plan, known = run.require_plan(), run.backlog.content.milestones if run.backlog else ()
     return backlog.belongs(task, plan.number, plan.title, known)
-
-
-def _date(when: float) -> datetime:
-    return datetime.fromtimestamp(when, UTC)

@@ -35,7 +35,7 @@ def close(run: Run) -> None:
             # It was landed by somebody else, or by a run that was killed since.
             landing.record(run, landing.Candidate(main, main, head))
     for item in run.items.values():
-        if run.facts(item.issue).parts:
+        if run.facts(item.issue).merged and run.facts(item.issue).parts:
             backlog_sync.write_done(run, item, time.time())
     backlog_sync.close(run)
     run.pool.remove_all(integration.folder(run))

@@ -12,8 +12,9 @@ import sys
 from doit import doit_cmd
 
 _NAMED = re.compile(r"([a-z]+):(\d+)")
-_BARRIERS = frozenset({"milestone", "land", "gates", "wave", "relay"})
-RUN_STEPS = frozenset({"preflight", "branch", "worktree", "lock", "prompt", "spawn", "merge", "item", *_BARRIERS})
+_BARRIERS = frozenset({"milestone", "land", "gates", "followups", "wave", "relay"})
+_OF_ITEM = frozenset({"worktree", "lock", "prompt", "spawn", "merge", "mend", "item"})
+RUN_STEPS = frozenset({"preflight", "branch"}) | _OF_ITEM | _BARRIERS
 
 
 def variables() -> dict[str, str]:

@@ -60,7 +60,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class _Side:
+class Sides:
     """The three texts of a file that conflicts; no base when both sides added it."""
 
     base: bytes | None
@@ -75,7 +75,7 @@ def classify(repo: git.Repo, merged: trees.Merged) -> Verdict:
     heavy = _find_kind(merged) or _find_mode(merged) or _find_size(repo, merged)
     if heavy:
         return _verdict(merged, Class.HEAVY, heavy)
-    files = _read(repo, merged)
+    files = read_sides(repo, merged)
     heavy = next((f"{shown(path, 200)} {what}" for path, texts in files.items() if (what := _find_weight(texts))), None)
     if heavy:
         return _verdict(merged, Class.HEAVY, heavy)
@@ -129,13 +129,14 @@ def _find_size(repo: git.Repo, merged: trees.Merged) -> str | None:
                  if sizes[stage.blob] > MAX_BYTES), None)  # fmt: skip
 
 
-def _read(repo: git.Repo, merged: trees.Merged) -> dict[str, _Side]:
+def read_sides(repo: git.Repo, merged: trees.Merged) -> dict[str, Sides]:
+    """Read what conflicts, by path, where both sides have a file."""
     blobs = trees.read_blobs(repo, (stage.blob for stage in merged.stages))
     texts = {(stage.path, stage.number): blobs[stage.blob] for stage in merged.stages}
-    return {path: _Side(texts.get((path, 1)), texts[path, 2], texts[path, 3]) for path in merged.conflicts}
+    return {path: Sides(texts.get((path, 1)), texts[path, 2], texts[path, 3]) for path in merged.conflicts}
 
 
-def _find_weight(file: _Side) -> str | None:
+def _find_weight(file: Sides) -> str | None:
     """Say why a file's texts are not to be merged by lines."""
     texts = [text for text in (file.base, file.ours, file.theirs) if text is not None]
     if any(b"\0" in text[:8000] for text in texts):
@@ -160,7 +161,7 @@ def _find_attribute(repo: git.Repo, merged: trees.Merged) -> tuple[Class, str] |
     return None
 
 
-def _resolve(repo: git.Repo, merged: trees.Merged, path: str, file: _Side) -> tuple[bytes | None, str]:
+def _resolve(repo: git.Repo, merged: trees.Merged, path: str, file: Sides) -> tuple[bytes | None, str]:
     """Resolve a file by the rules: its content and which they were, or None and why not."""
     if file.base is None:
         return None, "both sides add the file"

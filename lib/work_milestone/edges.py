@@ -10,14 +10,16 @@ Rules:
 
 from __future__ import annotations
 
-from work_milestone.plan import Plan
+from collections.abc import Sequence
+
+from work_milestone.plan import Wave
 
 
-def before(plan: Plan, *, eager: bool = False, partial: bool = False) -> dict[int, list[str]]:
+def before(waves: Sequence[Wave], *, eager: bool = False, partial: bool = False) -> dict[int, list[str]]:
     """Name, by item, the tasks that its worktree waits for. `partial`: single items were named."""
     edges: dict[int, list[str]] = {}
     in_group: dict[int, int] = {}
-    for wave in plan.waves:
+    for wave in waves:
         earlier_groups, previous = dict(in_group), None
         for item in wave.items:
             after = list(item.depends_on)
@@ -27,7 +29,7 @@ def before(plan: Plan, *, eager: bool = False, partial: bool = False) -> dict[in
                 if not wave.parallel and previous is not None:
                     after.append(previous)
             barrier = [f"relay:{wave.wave - 1}"] if wave.wave > 1 and not eager and not partial else []
-            edges[item.issue] = ["branch", *barrier, *(f"merge:{issue}" for issue in dict.fromkeys(after))]
+            edges[item.issue] = ["branch", *barrier, *(f"mend:{issue}" for issue in dict.fromkeys(after))]
             if item.conflict_group is not None:
                 in_group[item.conflict_group] = item.issue
             previous = item.issue

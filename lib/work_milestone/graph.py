@@ -23,7 +23,7 @@ from typing import Any
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
-from work_milestone import commandline, reporter, schedule
+from work_milestone import commandline, generations, merge_queue, reporter, schedule
 from work_milestone.errors import MilestoneError
 from work_milestone.plan import Item, Wave, list_plans
 from work_milestone.runs import Run
@@ -48,14 +48,19 @@ def open_run(root: Path) -> Run:
     atexit.register(gc.freeze)  # at the end there is nothing to collect either
     gc.set_threshold(100_000)  # a graph of 60,000 tasks makes nothing to collect, and is looked through again and again
     run = Run(root, commandline.variables())
+    generations.take_over(run)
     _look_at_receipts(run)
     if run.faults and not {"milestone", "preflight"} & set(commandline.words()):
         raise InvalidDodoFile("\n".join(run.faults))
     _require_known(run)
     if run.plan:
-        in_order = sorted(run.plan.items.values(), key=lambda item: item.priority)
+        in_order = sorted(run.dispatched.values(), key=lambda item: item.priority)
         ranks = {item.issue: rank for rank, item in enumerate(in_order)}
-        schedule.install(run.settings.max_sessions, lambda issue: _rank(run, issue, ranks))
+        schedule.install(
+            run.settings.max_sessions,
+            lambda issue: _rank(run, issue, ranks),
+            lambda issue: not merge_queue.is_mended(run, run.dispatched[issue]),
+        )
     return run
 
 
@@ -71,7 +76,7 @@ def _require_known(run: Run) -> None:
     for word, kind, number in commandline.named_steps():
         if run.number is None:
             raise InvalidDodoFile(f"{word}: say which milestone: doit {word} n=N")
-        known = [wave.wave for wave in run.waves] if kind in ("wave", "relay") else list(run.items)
+        known = [wave.wave for wave in run.waves] if kind in ("wave", "relay") else list(run.dispatched)
         if run.plan and number not in known:
             told = ", ".join(f"{kind}:{other}" for other in known[:20])
             raise InvalidDodoFile(f"{word}: milestone {run.number} has no such step; it has {told or 'none'}")
@@ -82,11 +87,11 @@ def _look_at_receipts(run: Run) -> None:
     try:
         for issue in run.folder.issues() & run.items.keys():
             run.result(issue), run.merge(issue)
-        for name in ("branch", "gates", "land", "milestone"):
+        for name in ("branch", "overlay", "gates", "land", "milestone"):
             run.folder.load(run.folder.path / f"{name}.json")
     except MilestoneError as error:
         run.faults.append(str(error))
-        run.plan = None
+        run.drop_plan()
 
 
 def _remove_bytecode(root: Path) -> None:

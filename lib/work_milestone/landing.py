@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from work_milestone import backlog_sync, checkouts, gates, git, integration, merge_queue, trees
+from work_milestone import backlog_sync, candidates, checkouts, gates, git, integration, trees
 from work_milestone.errors import LandingWaitsError, MilestoneError
 from work_milestone.runs import Run
 from work_milestone.texts import count, one_line
@@ -109,7 +109,7 @@ def _build(run: Run) -> Candidate:
     onto, head = _tip(run), integration.head(run)
     if run.repo.is_ancestor(head, onto):
         return Candidate(onto, onto, head)
-    merged = trees.merge(run.repo, onto, head, merge_queue.place_for(run, head))
+    merged = trees.merge(run.repo, onto, head, candidates.place_for(run, head))
     if merged.conflicts:
         raise LandingWaitsError(
             f"{run.main} has moved and conflicts with {run.branch} in {', '.join(merged.conflicts[:8])}; merge "

@@ -1,58 +1,123 @@
 """The merge queue: finished branches onto the integration branch, one at a time, in the order of their return.
 
 Rules:
-- A candidate is built in the object database and gated in a worktree of its own; only then does the branch move,
-  by compare and swap. So the branch never stands on an ungated tree, and nothing ever needs reverting.
-- One squash commit a merge, made of nothing but the branch, the item and the session's dates: a repeat makes the
-  same commit. Its trailers say which milestone, item and head it came from, and are looked for before each merge,
-  so that a run killed at any moment merges nothing twice.
-- A conflict, or a gate that fails, is the item's outcome: nothing of it stays, and the others go on.
-- The tool's own lock file is in no candidate: on main it would refuse every later run.
+- A candidate is gated in a worktree of its own as it is; only then does the branch move, by compare and swap. So the
+  branch never stands on an ungated tree, and nothing ever needs reverting.
+- The trailers of what is merged are looked for before each merge, so that a run killed at any moment merges nothing
+  twice.
+- What keeps a branch from being merged is the item's outcome; nothing of it stays, and the others go on. By class:
+
+  | the merge is | and then |
+  |---|---|
+  | clean | it is gated and merged |
+  | trivial | it is resolved by rule, gated and merged; where a gate fails it is medium |
+  | medium | a session resolves it, and it queues again |
+  | heavy | a follow-up item takes it over |
+  | refused by a gate | a session fixes it, and it queues again |
+  | dropping lines of the branch | it stops, unless a session's resolution dropped them: that is tried again |
+
+- Sessions that mend are bounded (`mends`), and the queue is free while they work: who keeps failing gives way.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Sequence
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from work_milestone import backlog_sync, checkouts, gates, git, integration, trees, worktrees
-from work_milestone.context import TRAILER
+from work_milestone import backlog_sync, candidates, completeness, followups, gates, git, integration, mending, process
+from work_milestone.candidates import Candidate, Refusal
+from work_milestone.conflicts import Class
 from work_milestone.errors import GitError
+from work_milestone.mending import Need
+from work_milestone.overlay import Kind as FollowUpKind
 from work_milestone.plan import Item
 from work_milestone.receipts import Receipt
 from work_milestone.runs import Run
-from work_milestone.states import Merge, Session
+from work_milestone.states import Kind, Merge, Session
 from work_milestone.texts import one_line
 
-TYPES = ("feat", "fix", "docs", "refactor", "perf", "test", "build", "ci", "style", "chore", "revert")
-_TYPE = re.compile(rf"^({'|'.join(TYPES)})(\([^)]*\))?!?:\s*\S")
-SUBJECT_WIDTH = 200
 TRIES = 5
 
 
+class _Queue:
+    """One at a time, in the order of arrival."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for one's turn, and have it."""
+        mine = threading.Event()
+        with self._lock:
+            self._waiting.append(mine)
+            if len(self._waiting) == 1:
+                mine.set()
+        mine.wait()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting.popleft()
+                if self._waiting:
+                    self._waiting[0].set()
+
+
+_queue = _Queue()
+
+
 def is_done(run: Run, item: Item) -> bool:
-    """Tell whether there is nothing to merge any more."""
-    return run.settled(item.issue)
+    """Tell whether there is nothing to merge any more, in this run."""
+    facts = run.facts(item.issue)
+    return facts.settled or facts.followed or run.was_refused(item.issue)
 
 
 def merge(run: Run, item: Item) -> None:
     """Bring an item's finished work onto the integration branch, or write down what stands in the way."""
+    if not mending.is_under_way(run, item.issue):
+        with _queue.turn():
+            _merge(run, item)
+
+
+def is_mended(run: Run, item: Item) -> bool:
+    """Tell whether no session is to mend what the item's merge ran into, and none is doing so."""
+    if not run.facts(item.issue).mergeable or run.was_refused(item.issue):
+        return True
+    return not mending.is_under_way(run, item.issue) and _wanted(run, item) is None
+
+
+def mend(run: Run, item: Item) -> None:
+    """Have sessions mend what the item's merge ran into, as often as the settings allow, and merge again."""
+    for _ in range(run.settings.mends):
+        if is_mended(run, item) or process.stopping.is_set():
+            return
+        if mending.is_under_way(run, item.issue):
+            mending.take_up(run, item.issue)
+        elif mending.mend(run, item, _need(run, item)) is Session.STOPPED:
+            return
+        with _queue.turn():
+            _merge(run, item)
+
+
+def _merge(run: Run, item: Item) -> None:
     facts = run.facts(item.issue)
     if facts.settled:
         return
     if not facts.mergeable:
         unmet = run.unmet(item)
-        if unmet:
+        if unmet and not facts.followed:
             reason = "waits for " + ", ".join(f"#{issue} ({run.facts(issue).word})" for issue in unmet)
             _record(run, item, Merge.WAITING, reason)
         return
     result = run.result(item.issue) or {}
     for _ in range(TRIES):
         try:
-            _merge(run, item, result)
+            _try(run, item, result)
         except git.RefMovedError:
             run.reread()  # somebody else moved the branch: what was built is not what would be merged
         except GitError as error:
@@ -64,79 +129,120 @@ def merge(run: Run, item: Item) -> None:
     _record(run, item, Merge.CONFLICT, f"{run.branch} was moved by others {TRIES} times while this was merged")
 
 
-def _merge(run: Run, item: Item, result: Receipt) -> None:
-    old, head = integration.head(run), str(result["head"])
-    place = place_for(run, old)
-    merged = trees.merge(run.repo, old, head, place)
-    if merged.conflicts:
-        files, kinds = ", ".join(merged.conflicts[:8]), ", ".join(merged.messages)
-        _record(run, item, Merge.CONFLICT, f"conflict in {files} [{kinds}]", files=merged.conflicts, onto=old)
-        return
-    tree = _own_changes(run, item, merged.tree, result)
-    commit = run.repo.commit_tree(tree, [old], message(run, item, result), float(result["ended"]))
-    trees.derive_attributes(run.repo, commit, old, [str(name) for name in result.get("files", [])])
-    wanted = run.require_plan().gates.pre_merge
-    pin = f"refs/milestone/{run.number}/candidate/{item.issue}"
-    if wanted:
-        run.repo.move(pin, commit)
-        failure = gates.check(
-            run.pool, integration.folder(run), commit, wanted,
-            run.folder.path / "gates" / str(item.issue), run.settings.timeout,
-        )  # fmt: skip
-        run.repo.delete([pin])
-        if failure:
-            _record(run, item, Merge.GATE, failure.reason, log=str(failure.log), code=failure.code, onto=old)
+def _try(run: Run, item: Item, result: Receipt) -> None:
+    onto, source = integration.head(run), mending.source(run, item.issue, str(result["head"]))
+    if fault := _check_mended(run, item, source):
+        kind = mending.reject(run, item.issue)
+        if kind is Kind.RESOLVE:
+            _record(run, item, Merge.DROPPED, fault, mended=True)
             return
-    run.repo.move(run.ref, commit, old)
-    run.head = commit
+        run.tell("fix", "rejected", fault, issue=item.issue)
+        source = mending.source(run, item.issue, str(result["head"]))
+    built = candidates.build(run, item, result, onto, source)
+    if isinstance(built, Refusal):
+        _refuse(run, item, result, onto, built)
+        return
+    pin = f"refs/milestone/{run.number}/candidate/{item.issue}"
+    failure = _gate(run, item, built, pin)
+    if failure and built.cls is Class.TRIVIAL:
+        reason = f"{built.reason}, but {failure.reason}"
+        _record(run, item, Merge.CONFLICT, reason, log=str(failure.log), onto=onto, files=built.files,
+                **{"class": Class.MEDIUM.value})  # fmt: skip
+        return
+    if failure:
+        _record(run, item, Merge.GATE, failure.reason, log=str(failure.log), code=failure.code, onto=onto,
+                command=failure.command, candidate=built.commit)  # fmt: skip
+        return
     whole = result["status"] != Session.PARTIAL
-    run.note_part(item.issue, head, whole=whole)
+    if not whole:
+        followups.add(run, item, FollowUpKind.REST, result, onto)
+    run.repo.move(run.ref, built.commit, onto)
+    run.head = built.commit
+    run.repo.delete([pin])
+    run.note_part(item.issue, str(result["head"]), whole=whole)
     if whole:
         backlog_sync.write_done(run, item, result["ended"])
-    _record(run, item, Merge.MERGED, "" if whole else "its finished part", commit=commit, head=head, onto=old)
+    told = "" if built.cls is Class.CLEAN else built.reason
+    _record(run, item, Merge.MERGED, told if whole else "its finished part", commit=built.commit, head=result["head"],
+            onto=onto, **{"class": built.cls.value})  # fmt: skip
 
 
-def place_for(run: Run, commit: str) -> Path:
-    """Return where a merge onto a commit is made: git reads `.gitattributes` from the checkout that it stands in.
-
-    It has the commit checked out where that holds such a file, or where what stood there before does: a rejected
-    candidate's attributes are nobody's.
-    """
-    place = integration.folder(run)
-    worktrees.ensure_detached(run.pool, place, commit)
-    before = checkouts.head_of(place)
-    if before != commit and any(trees.has_attributes(run.repo, one) for one in (commit, before) if one):
-        worktrees.checkout_detached(run.pool, place, commit)
-    return place
+def _gate(run: Run, item: Item, built: Candidate, pin: str) -> gates.Failure | None:
+    """Run the gates on a candidate; its ref stays as long as a session may have to fix it."""
+    wanted = run.require_plan().gates.pre_merge
+    if not wanted:
+        return None
+    run.repo.move(pin, built.commit)
+    return gates.check(
+        run.pool, integration.folder(run), built.commit, wanted, run.folder.path / "gates" / str(item.issue),
+        run.settings.timeout,
+    )  # fmt: skip
 
 
-def _own_changes(run: Run, item: Item, tree: str, result: Receipt) -> str:
-    """Put in what the tool itself changes: the lock file out, the item done in a tracked backlog."""
-    changes = backlog_sync.done(run, item, tree, result["ended"]) if result["status"] != Session.PARTIAL else {}
-    if worktrees.LOCK_FILE in result.get("files", []):
-        changes[worktrees.LOCK_FILE] = None
-    return trees.edit(run.repo, tree, changes)
+def _check_mended(run: Run, item: Item, source: str) -> str:
+    """Say what is wrong with what a session has mended, "" when nothing is, or nothing was."""
+    mend = run.mend(item.issue) or {}
+    if source != mend.get("head"):
+        return ""
+    onto, work = str(mend["onto"]), str(mend["merged"])
+    if mend["kind"] == Kind.RESOLVE:
+        return completeness.check_resolution(run.repo, onto, work, source, candidates.place_for(run, onto))
+    before = run.repo.resolve(f"{work}^")
+    return "the fix takes all of the item's work back" if before and not run.repo.changed(before, source) else ""
 
 
-def message(run: Run, item: Item, result: Receipt) -> str:
-    """Write the squash commit's message: `type: title (#42)`, what it is made of, the trailers."""
-    commits = [str(commit["subject"]) for commit in result.get("commits", [])]
-    title = one_line(item.title)
-    if len(title) > SUBJECT_WIDTH:
-        title = title[: SUBJECT_WIDTH - 1].rstrip() + "…"
-    prefix = "" if _TYPE.match(title) else f"{commonest_type(commits)}: "
-    body = "\n".join(f"* {one_line(subject)}" for subject in commits)
-    trailers = {TRAILER: run.number, f"{TRAILER}-Item": item.issue, f"{TRAILER}-Head": result["head"]}
-    if result["status"] == Session.PARTIAL:
-        trailers[f"{TRAILER}-Part"] = "partial"
-    lines = "\n".join(f"{key}: {value}" for key, value in trailers.items())
-    return f"{prefix}{title} (#{item.issue})\n\n{body}\n\n{lines}\n"
+def _refuse(run: Run, item: Item, result: Receipt, onto: str, refusal: Refusal) -> None:
+    """Write down why a branch cannot be merged; what is heavy gets a follow-up first."""
+    if refusal.dropped:
+        _record(run, item, Merge.DROPPED, refusal.reason, onto=onto)
+        return
+    reason = refusal.reason
+    if refusal.cls is Class.HEAVY:
+        followup = followups.add(run, item, FollowUpKind.CONFLICT, result, onto, refusal.files)
+        bound = f"no follow-up: that would be generation {run.settings.generations + 1}"
+        reason += f"; follow-up #{followup.issue}" if followup else f"; {bound}"
+    _record(run, item, Merge.CONFLICT, reason, files=refusal.files, onto=onto, **{"class": refusal.cls.value})
 
 
-def commonest_type(subjects: Sequence[str]) -> str:
-    """Return the conventional type that most subjects bear, the first among equals; `feat` when none does."""
-    found = Counter(match[1] for subject in subjects if (match := _TYPE.match(subject)))
-    return found.most_common(1)[0][0] if found else "feat"
+def _wanted(run: Run, item: Item) -> Kind | None:
+    """Say what kind of session the item's merge asks for, None when one would not help."""
+    receipt, merge = run.merge(item.issue) or {}, run.facts(item.issue).merge
+    if merge is Merge.GATE and run.repo.resolve(str(receipt.get("candidate"))):
+        return Kind.FIX
+    resolvable = merge is Merge.CONFLICT and receipt.get("class") == Class.MEDIUM
+    return Kind.RESOLVE if resolvable or (merge is Merge.DROPPED and receipt.get("mended")) else None
+
+
+def _need(run: Run, item: Item) -> Need:
+    """Gather what such a session starts from and is told."""
+    receipt, result = run.merge(item.issue) or {}, run.result(item.issue) or {}
+    head = str(result.get("head"))
+    if _wanted(run, item) is Kind.FIX:
+        candidate, log = str(receipt["candidate"]), Path(str(receipt["log"]))
+        values = {
+            "reason": receipt["reason"], "command": receipt["command"], "log": gates.read_end(log, 8000),
+            "diff": followups.diff(run, str(receipt["onto"]), candidate, ()),
+        }  # fmt: skip
+        return Need(Kind.FIX, candidate, candidate, head, values)
+    onto, source = integration.head(run), mending.source(run, item.issue, head)
+    return Need(Kind.RESOLVE, onto, source, head, _describe_conflict(run, item, result, receipt, onto, source))
+
+
+def _describe_conflict(
+    run: Run, item: Item, result: Receipt, receipt: Receipt, onto: str, source: str
+) -> dict[str, Any]:
+    """Gather what a resolution is told: the reason, both sides' changes and reports."""
+    base = run.repo.merge_base(onto, source) or onto
+    files = [str(name) for name in receipt.get("files", ())]
+    others = followups.others(run, item, base, onto, files)
+    return {
+        "reason": receipt.get("reason", ""),
+        "files": files,
+        "notes": str(result.get("notes", "")),
+        "others": [(run.items[issue], str((run.result(issue) or {}).get("notes", ""))[:2000]) for issue in others],
+        "ours": followups.diff(run, base, onto, files),
+        "theirs": followups.diff(run, base, source, files),
+    }
 
 
 def _record(run: Run, item: Item, status: Merge, reason: str, **fields: Any) -> None:
@@ -144,4 +250,5 @@ def _record(run: Run, item: Item, status: Merge, reason: str, **fields: Any) -> 
     attempt = (run.result(item.issue) or {}).get("attempt", 0)
     run.begin(item.issue)
     run.folder.write(path, "merge", status.value, reason=reason, attempt=attempt, **fields)
-    run.tell("merge", status.value, reason or str(fields.get("commit", ""))[:10], issue=item.issue)
+    detail = " ".join(filter(None, (str(fields.get("commit", ""))[:10], reason)))
+    run.tell("merge", status.value, detail, issue=item.issue)

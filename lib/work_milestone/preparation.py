@@ -14,19 +14,19 @@ import time
 import uuid
 from pathlib import Path
 
-from work_milestone import backlog_sync, branches, integration, relay, render, salvage, worktrees
+from work_milestone import backlog_sync, branches, followups, integration, relay, render, salvage, worktrees
 from work_milestone.errors import MilestoneError
 from work_milestone.plan import Item
-from work_milestone.receipts import write_atomic
+from work_milestone.receipts import LANDING, write_atomic
 from work_milestone.runs import Run
 from work_milestone.settings import session_settings
-from work_milestone.states import Session
+from work_milestone.states import Kind, Session
 from work_milestone.texts import one_line
 
 
 def is_prepared(run: Run, item: Item) -> bool:
     """Tell whether worktree, lock and prompt are not needed: no session is, or one is already at work."""
-    return not run.facts(item.issue).needs_session or run.attempt_state(item.issue) in ("alive", "finished")
+    return not run.needs_session(item.issue) or run.attempt_state(item.issue) in ("alive", "finished")
 
 
 def starts(run: Run, item: Item) -> bool:
@@ -41,30 +41,37 @@ def prepare(run: Run, item: Item) -> None:
 
 
 def _prepare(run: Run, item: Item) -> None:
-    number = run.folder.attempts(item.issue) + 1
-    path = run.folder.receipt(item.issue, "worktree")
-    branch = branch_of(run, item)
-    base = integration.head(run)
-    _keep_branch(run, item, branch, base, number - 1)
-    run.begin(item.issue)
+    take_worktree(run, item.issue, branch_of(run, item), integration.head(run), Kind.WORK)
+
+
+def take_worktree(run: Run, issue: int, branch: str, base: str, kind: Kind) -> Path:
+    """Take a worktree for the next attempt, on its branch at `base`; what the branch held is kept."""
+    number = run.folder.attempts(issue) + 1
+    _keep_branch(run, issue, branch, base, number - 1)
+    run.begin(issue)
     place = run.pool.take(branch, base)
-    run.folder.write(path, "worktree", "ready", branch=branch, path=str(place), base=base, attempt=number)
+    run.folder.write(
+        run.folder.receipt(issue, "worktree"), "worktree", "ready", branch=branch, path=str(place), base=base,
+        attempt=number, kind=kind.value,
+    )  # fmt: skip
+    return place
 
 
-def branch_of(run: Run, item: Item) -> str:
-    """Name an item's branch: the one that it began with, whatever its title is by now."""
-    earlier = run.folder.load(run.folder.receipt(item.issue, "worktree"))
+def branch_of(run: Run, item: Item | None) -> str:
+    """Name an item's branch, or the landing's: the one that it began with, whatever its title is by now."""
+    issue = item.issue if item else LANDING
+    earlier = run.folder.load(run.folder.receipt(issue, "worktree"))
     if earlier:
         return str(earlier["branch"])
-    slug = branches.slugify(item.title)
-    return f"work/{run.number}/{item.issue}" + (f"-{slug}" if slug else "")
+    slug = branches.slugify(item.title) if item else "landing"
+    return f"work/{run.number}/{issue}" + (f"-{slug}" if slug else "")
 
 
-def _keep_branch(run: Run, item: Item, branch: str, base: str, number: int) -> None:
+def _keep_branch(run: Run, issue: int, branch: str, base: str, number: int) -> None:
     """Keep the commits, an earlier attempt's or a person's, that a branch is about to leave."""
     old = run.repo.resolve(f"refs/heads/{branch}")
     if old and old != base and not run.repo.is_ancestor(old, base):
-        salvage.keep(run.repo, attempt_ref(run, item.issue, number), old)
+        salvage.keep(run.repo, attempt_ref(run, issue, number), old)
 
 
 def attempt_ref(run: Run, issue: int, number: int) -> str:
@@ -75,17 +82,18 @@ def attempt_ref(run: Run, issue: int, number: int) -> str:
 def write_lock(run: Run, item: Item) -> None:
     """Put the lock file into the worktree that stops this tool from being started inside it."""
     if starts(run, item):
-        _write_lock(run, item)
+        claim_worktree(run, item.issue, item)
 
 
-def _write_lock(run: Run, item: Item) -> None:
-    worktree = run.folder.load(run.folder.receipt(item.issue, "worktree")) or {}
+def claim_worktree(run: Run, issue: int, item: Item | None) -> None:
+    """Write the lock file into the worktree that was taken, and the mark of its session into its git dir."""
+    worktree = run.folder.load(run.folder.receipt(issue, "worktree")) or {}
     mark = str(uuid.uuid4())
     content = {
         "session_id": mark,
         "parent_pid": os.getpid(),
         "spawned_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "item": one_line(item.title)[:100],
+        "item": title_of(run, item)[:100],
         "model": session_settings(run.settings, item).model,
     }
     path = Path(worktree["path"]) / worktrees.LOCK_FILE
@@ -97,7 +105,12 @@ def _write_lock(run: Run, item: Item) -> None:
             f"{path}: cannot be written ({error.strerror}); the lock file must have its place"
         ) from error
     worktrees.claim(Path(worktree["path"]), mark)
-    run.folder.write(run.folder.receipt(item.issue, "lock"), "lock", "ready", mark=mark, path=str(path))
+    run.folder.write(run.folder.receipt(issue, "lock"), "lock", "ready", mark=mark, path=str(path))
+
+
+def title_of(run: Run, item: Item | None) -> str:
+    """Name an item, or the landing, in one line."""
+    return one_line(item.title) if item else f"Landing of milestone {run.number}"
 
 
 def write_prompt(run: Run, item: Item) -> None:
@@ -112,6 +125,9 @@ def _write_prompt(run: Run, item: Item) -> None:
     if worktree["attempt"] > 1 and not earlier:
         earlier = {"status": Session.CRASHED.value}
     description, criteria = backlog_sync.describe(run, item)
+    followup = run.followups.get(item.issue)
+    if followup and not description:
+        description = followups.describe(run, followup)
     plan = run.require_plan()
     text = render.render(
         run.root,
@@ -125,6 +141,7 @@ def _write_prompt(run: Run, item: Item) -> None:
         earlier={"status": "", "detail": "", "notes": "", **earlier},
         description=description,
         criteria=criteria,
+        diffs=followups.diffs(run, followup) if followup else {},
         gates=plan.gates,
         relay=relay.for_prompt(run, item).strip(),
     )
@@ -134,5 +151,5 @@ def _write_prompt(run: Run, item: Item) -> None:
 def begin_anew(run: Run, item: Item) -> None:
     """Prepare a further attempt within one session step."""
     _prepare(run, item)
-    _write_lock(run, item)
+    claim_worktree(run, item.issue, item)
     _write_prompt(run, item)

@@ -14,6 +14,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,18 @@ def require_running() -> None:
     """Raise Stopped when the run is being stopped."""
     if stopping.is_set():
         raise Stopped("the run is being stopped")
+
+
+def replace(argv: Sequence[str], env: Mapping[str, str]) -> None:
+    """Become another program, `env` added to the environment. Raise ProcessError when it cannot be started."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+    try:
+        os.execve(argv[0], list(argv), {**os.environ, **env})  # noqa: S606 - no shell is what is wanted
+    except OSError as error:
+        raise ProcessError(f"{argv[0]}: {error.strerror}", NOT_EXECUTABLE) from error
 
 
 def start(

@@ -24,9 +24,17 @@ VERSION = 1
 # What each step's receipt must hold to be one; a commit is named by its id.
 FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "branch": {"branch": str, "base": str, "main": str},
-    "worktree": {"branch": str, "path": str, "base": str, "attempt": int},
+    "worktree": {"branch": str, "path": str, "base": str, "attempt": int, "kind": str},
     "lock": {"mark": str},
-    "session": {"mark": str, "path": str, "branch": str, "base": str, "attempt": int, "started": (int, float)},
+    "session": {
+        "mark": str,
+        "path": str,
+        "branch": str,
+        "base": str,
+        "attempt": int,
+        "kind": str,
+        "started": (int, float),
+    },
     "spawn": {"attempt": int},
     "merge": {},
     "wave": {},
@@ -34,8 +42,11 @@ FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "gates": {"commit": str, "onto": str, "head": str},
     "land": {},
     "milestone": {},
+    "overlay": {"items": list},
+    "mend": {"attempt": int, "of": str},
 }
 Receipt = dict[str, Any]
+LANDING = 0  # as an issue: the landing has sessions too, which mend what keeps it back
 PATIENCE = 20  # looks, 2 ms apart
 
 
@@ -52,11 +63,12 @@ class RunFolder:
 
     def item(self, issue: int) -> Path:
         """Folder of an item's receipts."""
-        return self._place(f"items/{issue}")
+        return self._place(f"items/{issue}" if issue != LANDING else "landing")
 
     def receipt(self, issue: int, step: str) -> Path:
         """Path of the receipt of one step of an item."""
-        return self._place(f"items/{issue}/{'result' if step == 'spawn' else step}.json")
+        folder = f"items/{issue}" if issue != LANDING else "landing"
+        return self._place(f"{folder}/{'result' if step == 'spawn' else step}.json")
 
     def _place(self, name: str) -> Path:
         # Paths are asked for many times an item, and a path object takes longer to make than a receipt to look up.
@@ -239,6 +251,22 @@ class KernelLock:
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
         return True
+
+    def hand_down(self) -> int | None:
+        """Let the program that this process becomes have the lock; return the descriptor for its `inherit`."""
+        if self._descriptor is not None:
+            os.set_inheritable(self._descriptor, True)
+        return self._descriptor
+
+    def inherit(self, descriptor: int) -> None:
+        """Hold the lock by a descriptor that was handed down, where it is one of this lock's file."""
+        try:
+            ours = os.path.samestat(os.fstat(descriptor), self.path.stat())
+        except OSError:
+            return
+        if ours:
+            os.set_inheritable(descriptor, False)
+            self._descriptor = descriptor
 
     def remove(self) -> None:
         """Take the lock's file away; the lock is held until `release` all the same."""

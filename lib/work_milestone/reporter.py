@@ -17,7 +17,7 @@ import sys
 import time
 from typing import Any, TextIO
 
-from work_milestone import process, report, sessions
+from work_milestone import generations, process, report, sessions
 from work_milestone.errors import MilestoneError
 from work_milestone.journal import Event
 from work_milestone.runs import Run
@@ -99,7 +99,7 @@ class Reporter:
         self.failures.append((task.name, fail.message if not broken else fail.get_msg(), broken))
         if broken:
             self._tell_crash(task.name, fail.get_msg())
-        elif not task.name.startswith("item:"):
+        elif task.name != "followups" and not task.name.startswith("item:"):
             self.err.write(self.err.paint(f"{task.name}: ", "31") + f"{fail.message}\n")
 
     def _tell_crash(self, name: str, traceback: str) -> None:
@@ -119,11 +119,14 @@ class Reporter:
         """End: wait for what was stopped to be written down, tell where all stands, set the exit code."""
         if process.stopping.is_set():
             sessions.await_idle()
+        failed = {name for name, *_ in self.failures}
+        broken = any(broken for *_, broken in self.failures)
+        if "followups" in failed and not (stopped_by or broken) and generations.can_follow():
+            generations.follow(self.run)
         if self.works and self.run.plan and not any(name == "preflight" for name, *_ in self.failures):
             self._summarize()
         if stopped_by:
             raise SystemExit(128 + stopped_by[0])
-        broken = any(broken for *_, broken in self.failures)
         raise SystemExit(BROKEN if broken else UNSETTLED if self.failures else OK)
 
     def _summarize(self) -> None:

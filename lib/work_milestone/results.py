@@ -19,8 +19,9 @@ from typing import Any
 
 from work_milestone import agents, checkouts, completion, gates, preparation, process_table, salvage, worktrees
 from work_milestone.errors import GitError
+from work_milestone.receipts import LANDING
 from work_milestone.runs import Run
-from work_milestone.states import WITH_WORK, Session
+from work_milestone.states import WITH_WORK, Kind, Session
 from work_milestone.texts import count, last_line, one_line
 
 REASONS = ("exited", "signalled", "timeout", "stopped", "not-started")
@@ -29,7 +30,7 @@ REST_SUBJECT = "chore: commit what the session left uncommitted"
 
 def judge(run: Run, issue: int, number: int) -> Session:
     """Say how an attempt ended, keep what it made, write the result, free its worktree."""
-    attempt = run.folder.attempt(issue, number)
+    attempt, kind = run.folder.attempt(issue, number), kind_of(run, issue)
     session, record = _session(run, issue, number), read_exit(attempt)
     if record is None and session:
         process_table.sweep(str(session["mark"]))
@@ -39,22 +40,47 @@ def judge(run: Run, issue: int, number: int) -> Session:
         outcome, made = _keep(run, issue, number, session, outcome)
     began = float(session.get("started") or time.time())
     elapsed = max(0.0, float((record or {}).get("ended") or time.time()) - began)
-    earlier = run.result(issue) or {}
-    run.folder.write(
-        run.folder.receipt(issue, "spawn"), "spawn", outcome.status.value, attempt=number,
-        detail=outcome.detail, notes=report.notes[:4000], blocker=report.blocker[:2000], cost=outcome.cost,
-        spent=float(earlier.get("spent") or 0) + (outcome.cost or 0), started=began, elapsed=elapsed,
-        log=str(attempt), **made,
-    )  # fmt: skip
+    step = "spawn" if kind is Kind.WORK else "mend"
+    earlier = run.folder.load(run.folder.receipt(issue, step)) or {}
+    fields = {
+        "attempt": number, "detail": outcome.detail, "notes": report.notes[:4000], "blocker": report.blocker[:2000],
+        "cost": outcome.cost, "spent": float(earlier.get("spent") or 0) + (outcome.cost or 0), "started": began,
+        "elapsed": elapsed, "log": str(attempt), **made,
+    }  # fmt: skip
+    if kind is not Kind.WORK:
+        fields |= _mended(session, earlier, made) | {"kind": kind.value}
+    run.folder.write(run.folder.receipt(issue, step), step, outcome.status.value, **fields)
     run.begin(issue)
-    if made["head"]:
+    if made["head"] and kind is Kind.WORK:
         run.note_head(str(made["head"]))
     if session:
         _give_back(run, Path(session["path"]), str(session["mark"]))
     commits, files = len(made.get("commits") or ()), len(made.get("files") or ())
-    detail = outcome.detail or f"{count(commits, 'commit')}, {count(files, 'file')}"
-    run.tell("spawn", outcome.status.value, detail, issue=issue, elapsed=elapsed, cost=outcome.cost)
+    run.tell(
+        "spawn" if kind is Kind.WORK else kind.value, outcome.status.value,
+        outcome.detail or f"{count(commits, 'commit')}, {count(files, 'file')}", issue=issue or None,
+        elapsed=elapsed, cost=outcome.cost,
+    )  # fmt: skip
     return outcome.status
+
+
+def _mended(session: dict[str, Any], earlier: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
+    """Say whose work a session has mended; one that failed leaves standing what an earlier one had brought."""
+    of = str(session.get("of", ""))
+    before = earlier if of and earlier.get("of") == of else {}
+    kept = {name: before.get(name) for name in ("head", "merged", "onto")}
+    return {"of": of, "merged": session.get("merged"), "onto": session.get("base"), "before": kept,
+            **({} if made["head"] else kept)}  # fmt: skip
+
+
+def kind_of(run: Run, issue: int) -> Kind:
+    """Tell what the latest attempt is for; where that is damaged, by what there was to do."""
+    number = run.folder.attempts(issue)
+    for path in (run.folder.attempt(issue, number) / "session.json", run.folder.receipt(issue, "worktree")):
+        found = run.folder.load(path) or {}
+        if found.get("attempt") == number and found.get("kind") in Kind.__members__.values():
+            return Kind(found["kind"])
+    return Kind.WORK if issue != LANDING and run.facts(issue).needs_session else Kind.RESOLVE
 
 
 def _session(run: Run, issue: int, number: int) -> dict[str, Any]:
@@ -130,7 +156,7 @@ def _keep(
                 salvage.rescue(run.repo, place, env, ref, state.head, time.time())
                 run.pool.drop(place)
         if outcome.status in WITH_WORK:
-            state, fault = _commit_rest(run, place, branch, state)
+            state, fault = _commit_rest(run, place, branch, state, kind_of(run, issue))
             commits, files = run.repo.commits(base, state.head) if state.head and not fault else ([], [])
             if files:
                 made |= {
@@ -154,12 +180,12 @@ def _keep(
     return outcome, made
 
 
-def _commit_rest(run: Run, place: Path, branch: str, state: checkouts.State) -> tuple[checkouts.State, str]:
+def _commit_rest(run: Run, place: Path, branch: str, state: checkouts.State, kind: Kind) -> tuple[checkouts.State, str]:
     """Commit what is left, where the session is on its branch; say what is wrong where it is not."""
     if state.branch != branch:
         on = f"branch {state.branch}" if state.branch else "a detached HEAD"
         return state, f"it ended on {on}, not on {branch}"
-    if state.unmerged:
+    if state.unmerged and kind is not Kind.RESOLVE:  # markers that a resolution leaves are found in what it commits
         return state, f"it left a merge unfinished: {', '.join(state.unmerged[:5])}"
     if not state.is_dirty:
         return state, ""

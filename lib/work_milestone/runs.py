@@ -5,16 +5,17 @@ Rule: what git says is asked once and then kept up with what this process merges
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from work_milestone import attempts
+from work_milestone import attempts, overlay
 from work_milestone import plan as plans
 from work_milestone.context import TRAILER, Context
-from work_milestone.receipts import Receipt
-from work_milestone.states import Facts, Merge, Session
+from work_milestone.receipts import LANDING, Receipt
+from work_milestone.states import REFUSED, Facts, Merge, Session
 
 Kind = TypeVar("Kind", Session, Merge)
 
@@ -26,16 +27,57 @@ class Run(Context):
         super().__init__(root, variables)
         self._facts: dict[int, tuple[int, Facts]] = {}
         self.head: str | None = None  # where this process knows the integration branch to stand
+        self.began = time.time()
+        self.continues: float | None = None  # when the run began that this process is a further generation of
 
-    @property
+    @cached_property
+    def followups(self) -> dict[int, overlay.FollowUp]:
+        """The follow-up items by issue, those that this process adds included."""
+        return overlay.load(self.folder)
+
+    @cached_property
     def waves(self) -> tuple[plans.Wave, ...]:
-        """The waves of the plan, none when there is no usable plan."""
-        return self.plan.waves if self.plan else ()
+        """The waves of the plan and those of the follow-ups that were there at the beginning; none without a plan."""
+        if self.plan is None:
+            return ()
+        return tuple(overlay.arrange(self.plan.waves, self.followups, self.settled))
 
-    @property
+    @cached_property
+    def dispatched(self) -> Mapping[int, plans.Item]:
+        """The items that stand in a wave, in the order of the waves."""
+        return {item.issue: item for wave in self.waves for item in wave.items}
+
+    @cached_property
     def items(self) -> Mapping[int, plans.Item]:
-        """The items of the plan, in its order."""
-        return self.plan.items if self.plan else {}
+        """Every item: those of the waves, and the follow-ups that came up since, for a further generation."""
+        if self.plan is None:
+            return {}
+        everything = overlay.arrange(self.plan.waves, self.followups, self.settled)
+        return {**{item.issue: item for wave in everything for item in wave.items}, **self.dispatched}
+
+    def drop_plan(self) -> None:
+        """Go on without a plan, as what must be known beside it cannot be read."""
+        self.plan = None
+        for name in ("waves", "dispatched", "items"):
+            self.__dict__.pop(name, None)
+
+    def add_followup(self, one: overlay.FollowUp) -> None:
+        """Write a follow-up down, and count it among the items from now on."""
+        self.followups[one.issue] = one
+        overlay.write(self.folder, self.followups.values())
+        self.__dict__.pop("items", None)
+        self.folder.changes += 1
+
+    def followup_of(self, issue: int) -> overlay.FollowUp | None:
+        """Return the follow-up that has taken over what is left of an item."""
+        return next((one for one in self.followups.values() if one.origin == issue), None)
+
+    def settles(self, issue: int) -> list[int]:
+        """Name the items that an item's merge settles: its origin, that one's origin, and so on."""
+        found: list[int] = []
+        while (one := self.followups.get(found[-1] if found else issue)) and one.origin not in found:
+            found.append(one.origin)
+        return found
 
     @cached_property
     def parts(self) -> dict[int, dict[str, bool]]:
@@ -52,14 +94,16 @@ class Run(Context):
         for _, trailers in self.repo.trailers(TRAILER, *span):
             issue = trailers.get(f"{TRAILER}-Item", "")
             if trailers[TRAILER] == str(self.number) and issue.isdecimal():
-                part = found.setdefault(int(issue), {})
-                part[trailers.get(f"{TRAILER}-Head", "")] = f"{TRAILER}-Part" not in trailers
+                whole, head = f"{TRAILER}-Part" not in trailers, trailers.get(f"{TRAILER}-Head", "")
+                settled = trailers.get(f"{TRAILER}-Settles", "").split() if whole else []
+                for number in (issue, *settled):
+                    found.setdefault(int(number), {})[head] = whole
         return found
 
     @cached_property
     def _heads(self) -> set[str]:
         """The commits that finished sessions ended on and that still exist."""
-        heads = [str(receipt["head"]) for issue in self.folder.issues() & self.items.keys()
+        heads = [str(receipt["head"]) for issue in self._begun & self._known
                  if (receipt := self.result(issue)) and receipt.get("head")]  # fmt: skip
         if not heads:
             return set()
@@ -77,6 +121,14 @@ class Run(Context):
         stale = found and found["status"] != Merge.SKIPPED and found.get("attempt") != _attempt(self.result(issue))
         return None if stale else found
 
+    def mend(self, issue: int) -> Receipt | None:
+        """The receipt of the latest session that mended an item's conflict or gate."""
+        return self.folder.load(self.folder.receipt(issue, "mend"))
+
+    @property
+    def _known(self) -> set[int]:
+        return (self.plan.items.keys() if self.plan else set()) | self.followups.keys()
+
     @cached_property
     def _begun(self) -> set[int]:
         return self.folder.issues()
@@ -90,19 +142,40 @@ class Run(Context):
         return known[1]
 
     def _gather(self, issue: int) -> Facts:
-        planned, parts = self.items[issue].status, self.parts.get(issue, {})
+        planned_item = self.plan.items.get(issue) if self.plan else None
+        planned, parts = planned_item.status if planned_item else "pending", self.parts.get(issue, {})
         if issue not in self._begun:
             return Facts(planned=planned, parts=parts)
         result, merge = self.result(issue) or {}, self.merge(issue) or {}
-        head = result.get("head")
+        head, followup = result.get("head"), self.followup_of(issue)
         return Facts(
             planned=planned,
             session=_member(Session, result.get("status")),
             head=head if head in self._heads else None,
             merge=_member(Merge, merge.get("status")),
-            reason=str(merge.get("reason") or result.get("detail") or ""),
+            reason=self._reason(result, merge, followup),
             parts=parts,
+            followup=followup.kind.value if followup else None,
+            followup_skipped=followup is not None and self.facts(followup.issue).skipped,
         )
+
+    def _reason(self, result: Receipt, merge: Receipt, followup: overlay.FollowUp | None) -> str:
+        told = str(merge.get("reason") or result.get("detail") or "")
+        if followup is None or str(followup.issue) in told:
+            return told
+        return f"{told or 'partial'}; follow-up #{followup.issue} has the rest"
+
+    def needs_session(self, issue: int) -> bool:
+        """Tell whether a session is to be started, or taken up, and the item has not had its turn in this run."""
+        result = self.result(issue) or {}
+        had = self.continues is not None and float(result.get("ended", 0)) >= self.continues
+        return self.facts(issue).needs_session and not had
+
+    def was_refused(self, issue: int) -> bool:
+        """Tell whether an earlier generation of this run has merged, and mended, as often as it may, in vain."""
+        merge = self.merge(issue) or {}
+        had = self.continues is not None and float(merge.get("ended", 0)) >= self.continues
+        return had and self.facts(issue).merge in REFUSED
 
     def settled(self, issue: int) -> bool:
         """Tell whether nothing is left to do for an item."""
@@ -114,16 +187,19 @@ class Run(Context):
         return bool(self.items) and all(self.settled(issue) for issue in self.items)
 
     def unmet(self, item: plans.Item) -> list[int]:
-        """Name the dependencies that an item still waits for."""
-        return [issue for issue in item.depends_on if not self.facts(issue).merged]
+        """Name the items that an item still waits for."""
+        unmet = [issue for issue in item.depends_on if not self.facts(issue).merged]
+        one = self.followups.get(item.issue)
+        if one and one.kind is overlay.Kind.REST and one.head not in self.parts.get(one.origin, {}):
+            unmet.append(one.origin)  # its finished part comes first
+        return unmet
 
     def attempt_state(self, issue: int) -> str:
         """Tell how the latest attempt stands: none, alive, finished, dead, or judged when its result is in."""
-        number = self.folder.attempts(issue) if issue in self._begun else 0
+        number = self.folder.attempts(issue) if issue in self._begun or issue == LANDING else 0
         if number == 0:
             return "none"
-        result = self.result(issue)
-        if result is not None and result.get("attempt") == number:
+        if number in (_attempt(self.result(issue)), _attempt(self.mend(issue))):
             return "judged"
         return attempts.state(self.folder.attempt(issue, number))
 
@@ -139,14 +215,15 @@ class Run(Context):
 
     def note_part(self, issue: int, head: str, *, whole: bool) -> None:
         """Note a merge that has just been made."""
-        self.parts.setdefault(issue, {})[head] = whole
+        for number in (issue, *(self.settles(issue) if whole else ())):
+            self.parts.setdefault(number, {})[head] = whole
         self.folder.changes += 1
 
     def reread(self) -> None:
         """Ask git and the receipts anew."""
         self.folder.forget()
         self.head = None
-        for name in ("branch_receipt", "parts", "_heads", "_begun"):
+        for name in ("branch_receipt", "parts", "_heads", "_begun", "followups", "items"):
             self.__dict__.pop(name, None)
         self.folder.changes += 1
 

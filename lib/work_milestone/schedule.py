@@ -3,8 +3,9 @@
 Rules:
 - Of what is ready, a merge goes before a session, a session before what prepares one; P0 before P1, and then as the
   plan has them; sessions that are already at work before all others.
-- An item enters at its worktree when one of the slots is free, and gives the slot back when its session is over:
-  no thread ever waits for a slot, so as many workers as slots and a few suffice.
+- An item enters at its worktree when one of the slots is free, and gives the slot back when its session is over. A
+  session that mends takes a slot too, and goes before new items. No thread ever waits for a slot, so as many workers
+  as slots and a few suffice.
 - One merge at a time, in the order of return: a merge is not handed to a worker while another is under way.
 
 This replaces two methods of doit's TaskDispatcher, an internal of it: the version is pinned, and a test says so
@@ -20,23 +21,24 @@ from typing import Any
 
 from doit import control
 
-STEPS = ("merge", "item", "spawn", "prompt", "lock", "worktree")
+STEPS = ("merge", "item", "mend", "spawn", "prompt", "lock", "worktree")
 SPARE_WORKERS = 2  # one for the merge under way, one for relays and gates
 
 
 class Dispatcher(control.TaskDispatcher):  # type: ignore[misc]  # doit has no types
     """doit's dispatcher with a sense of what is scarce: slots, and the merge queue."""
 
-    def __init__(self, slots: int, rank: Callable[[int], int], *args: Any) -> None:
+    def __init__(self, slots: int, rank: Callable[[int], int], mends: Callable[[int], bool], *args: Any) -> None:
         super().__init__(*args)
         self.ready = self  # doit appends to it, and asks it for nothing but the next node
         self._slots = slots
         self._rank = rank
+        self._mends = mends
         self._holders: set[str] = set()
         self._merging: str | None = None
         self._count = 0
         self._open: list[tuple[tuple[int, int, int], Any]] = []
-        self._held: dict[str, list[tuple[tuple[int, int, int], Any]]] = {"merge": [], "worktree": []}
+        self._held: dict[str, list[tuple[tuple[int, int, int], Any]]] = {"merge": [], "mend": [], "worktree": []}
 
     def append(self, node: Any) -> None:
         """Take a node that doit finds ready to go on."""
@@ -61,26 +63,32 @@ class Dispatcher(control.TaskDispatcher):  # type: ignore[misc]  # doit has no t
                 break
             key, node = heapq.heappop(self._open)
             step = node.task.name.partition(":")[0]
-            if step not in self._held or not self._is_about_to_run(node):
+            if step not in self._held or not self._is_about_to_run(node) or self._is_idle(node):
                 return node
             heapq.heappush(self._held[step], (key, node))
             self.waiting.add(node)  # so that doit does not take the work for done
         while tasks_to_run:
             if (node := self._gen_node(None, tasks_to_run.pop())) is not None:
                 return node
-        if self._held["worktree"] and len(self._holders) < self._slots:
-            node = self._hand_over("worktree")
-            issue = node.task.name.partition(":")[2]
-            # `doit worktree:42` alone ends in no session that would give the slot back.
-            if f"spawn:{issue}" in self.nodes:
-                self._holders.add(issue)
-            return node
-        return None
+        waiting = next((step for step in ("mend", "worktree") if self._held[step]), None)
+        if waiting is None or len(self._holders) >= self._slots:
+            return None
+        node = self._hand_over(waiting)
+        issue = node.task.name.partition(":")[2]
+        # `doit worktree:42` alone ends in no session that would give the slot back.
+        if waiting == "mend" or f"spawn:{issue}" in self.nodes:
+            self._holders.add(issue)
+        return node
 
     def _hand_over(self, step: str) -> Any:
         node = heapq.heappop(self._held[step])[1]
         self.waiting.discard(node)
         return node
+
+    def _is_idle(self, node: Any) -> bool:
+        """Tell whether a step that mends has nothing to do, and so no slot to wait for."""
+        step, _, issue = node.task.name.partition(":")
+        return step == "mend" and not self._mends(int(issue))
 
     def _is_about_to_run(self, node: Any) -> bool:
         """Tell whether the next step of a node is its task, and not one more of what it depends on."""
@@ -93,11 +101,11 @@ class Dispatcher(control.TaskDispatcher):  # type: ignore[misc]  # doit has no t
             step, _, issue = processed.task.name.partition(":")
             if processed.task.name == self._merging:
                 self._merging = None
-            if step == "spawn" or (step in STEPS and processed.run_status == "failure"):
+            if step in ("spawn", "mend") or (step in STEPS and processed.run_status == "failure"):
                 self._holders.discard(issue)
         super()._update_waiting(processed)
 
 
-def install(slots: int, rank: Callable[[int], int]) -> None:
-    """Have doit use this order: `slots` sessions at once, `rank` of an issue, lower first."""
-    control.TaskDispatcher = partial(Dispatcher, slots, rank)
+def install(slots: int, rank: Callable[[int], int], mends: Callable[[int], bool]) -> None:
+    """Have doit use this order: `slots` sessions at once, `rank` of an issue, lower first, whether one is to mend."""
+    control.TaskDispatcher = partial(Dispatcher, slots, rank, mends)

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from work_milestone import agents, attempts, git, preparation, process, results
 from work_milestone.plan import Item
+from work_milestone.receipts import LANDING
 from work_milestone.runs import Run
 from work_milestone.settings import SessionSettings, session_settings
-from work_milestone.states import RETRIED, Session
+from work_milestone.states import RETRIED, Kind, Session
 
 UNDECIDED = frozenset({Session.CRASHED, Session.STOPPED})
 PATIENCE = 15.0  # seconds; a supervisor is done within TERM, 2 s, KILL, and a sweep
@@ -25,18 +28,18 @@ PATIENCE = 15.0  # seconds; a supervisor is done within TERM, 2 s, KILL, and a s
 
 def is_done(run: Run, item: Item) -> bool:
     """Tell whether no session is needed."""
-    return not run.facts(item.issue).needs_session
+    return not run.needs_session(item.issue)
 
 
 def work(run: Run, item: Item) -> None:
     """Bring the item's session to a result: adopt, judge, or begin attempts until one counts."""
-    with _at_work:
+    with at_work:
         _work(run, item)
 
 
 def await_idle() -> None:
     """Wait until every session that was stopped has its result, as long as ending it may take."""
-    _at_work.await_none(PATIENCE)
+    at_work.await_none(PATIENCE)
 
 
 class _Counter:
@@ -60,76 +63,90 @@ class _Counter:
             self._changed.wait_for(lambda: self._count == 0, seconds)
 
 
-_at_work = _Counter()
+at_work = _Counter()
 
 
 def _work(run: Run, item: Item) -> None:
     if is_done(run, item) or (run.unmet(item) and run.attempt_state(item.issue) in ("none", "judged")):
         return
+    see_through(run, item.issue, lambda: _attempt(run, item), lambda: preparation.begin_anew(run, item))
+
+
+def see_through(run: Run, issue: int, attempt: Callable[[], Session], prepare: Callable[[], None]) -> Session:
+    """Make attempts until one counts; `prepare` is called before each but the first."""
     retries, revived = run.settings.retries, False
     while True:
-        status = _attempt(run, item)
+        status = attempt()
         if status in UNDECIDED and not revived and not process.stopping.is_set():
             revived = True  # it ended with an earlier run, and for no reason of its own: that spends no retry
         elif status in RETRIED and retries:
             retries -= 1
         else:
-            return
-        run.tell("spawn", "retry", f"{status}; attempt {run.folder.attempts(item.issue) + 1} follows", issue=item.issue)
-        preparation.begin_anew(run, item)
+            return status
+        run.tell("spawn", "retry", f"{status}; attempt {run.folder.attempts(issue) + 1} follows", issue=issue or None)
+        prepare()
 
 
 def _attempt(run: Run, item: Item) -> Session:
     """See the latest attempt to its end, or a new one where it has ended."""
-    number, state = run.folder.attempts(item.issue), run.attempt_state(item.issue)
-    if state in ("none", "judged"):
-        number += 1
-        _start(run, item, number).wait()
-    elif state == "alive":
-        session = run.folder.load(run.folder.attempt(item.issue, number) / "session.json") or {}
-        since = time.time() - float(session.get("started", time.time()))
-        run.tell("spawn", "adopted", f"attempt {number} is still at work", issue=item.issue, elapsed=since)
-        attempts.wait(run.folder.attempt(item.issue, number))
-    return results.judge(run, item.issue, number)
-
-
-def _start(run: Run, item: Item, number: int) -> attempts.Supervised:
+    if results.kind_of(run, item.issue) is not Kind.WORK:
+        take_up(run, item.issue)  # it mended what there is no receipt of any more
+    if (status := take_up(run, item.issue)) is not None:
+        return status
+    number = run.folder.attempts(item.issue) + 1
     worktree = run.folder.load(run.folder.receipt(item.issue, "worktree")) or {}
     if worktree.get("attempt") != number:
         preparation.begin_anew(run, item)
-        worktree = run.folder.load(run.folder.receipt(item.issue, "worktree")) or {}
-    lock = run.folder.load(run.folder.receipt(item.issue, "lock")) or {}
+    start(run, item.issue, item, run.folder.item(item.issue) / "prompt.md").wait()
+    return results.judge(run, item.issue, number)
+
+
+def take_up(run: Run, issue: int) -> Session | None:
+    """See an attempt that was begun to its end, and judge it; None when there is none that is not judged."""
+    number, state = run.folder.attempts(issue), run.attempt_state(issue)
+    if state in ("none", "judged"):
+        return None
+    if state == "alive":
+        session = run.folder.load(run.folder.attempt(issue, number) / "session.json") or {}
+        since = time.time() - float(session.get("started", time.time()))
+        run.tell("spawn", "adopted", f"attempt {number} is still at work", issue=issue or None, elapsed=since)
+        attempts.wait(run.folder.attempt(issue, number))
+    return results.judge(run, issue, number)
+
+
+def start(run: Run, issue: int, item: Item | None, prompt: Path, **fields: Any) -> attempts.Supervised:
+    """Start the next attempt in the worktree that was taken for it; `fields` are kept with it."""
+    worktree = run.folder.load(run.folder.receipt(issue, "worktree")) or {}
+    lock = run.folder.load(run.folder.receipt(issue, "lock")) or {}
+    number, kind = int(worktree["attempt"]), Kind(worktree["kind"])
     settings = session_settings(run.settings, item)
     argv = agents.REGISTRY[settings.agent].argv(settings)
-    attempt, prompt = run.folder.attempt(item.issue, number), run.folder.item(item.issue) / "prompt.md"
+    attempt = run.folder.attempt(issue, number)
     attempt.mkdir(parents=True, exist_ok=True)
     run.folder.write(
         attempt / "session.json", "session", "started", started=time.time(), attempt=number, mark=lock["mark"],
-        agent=settings.agent, argv=argv, model=settings.model, timeout=settings.timeout,
-        branch=worktree["branch"], path=worktree["path"], base=worktree["base"],
+        kind=kind.value, agent=settings.agent, argv=argv, model=settings.model, timeout=settings.timeout,
+        branch=worktree["branch"], path=worktree["path"], base=worktree["base"], **fields,
     )  # fmt: skip
+    own = {
+        "MILESTONE_NUMBER": str(run.number),
+        "MILESTONE_ITEM": str(issue) if item else "landing",
+        "MILESTONE_KIND": kind.value,
+        "MILESTONE_TITLE": preparation.title_of(run, item),
+        "MILESTONE_ATTEMPT": str(number),
+        "MILESTONE_PROMPT": str(prompt),
+    }
     begun = attempts.start(
-        attempt, argv, cwd=Path(worktree["path"]), env=_environment(run, item, number, prompt), stdin=prompt,
+        attempt, argv, cwd=Path(worktree["path"]), env=git.environment(own, run.pool.config()), stdin=prompt,
         timeout=settings.timeout, mark=str(lock["mark"]),
     )  # fmt: skip
-    run.tell("spawn", "started", _describe(settings, number), issue=item.issue)
+    run.tell("spawn" if kind is Kind.WORK else kind.value, "started", _describe(settings, number), issue=issue or None)
     return begun
 
 
 def _describe(settings: SessionSettings, number: int) -> str:
     words = settings.agent if settings.agent == "command" else f"{settings.agent} {settings.model}"
     return words + (f", attempt {number}" if number > 1 else "")
-
-
-def _environment(run: Run, item: Item, number: int, prompt: Path) -> dict[str, str]:
-    own = {
-        "MILESTONE_NUMBER": str(run.number),
-        "MILESTONE_ITEM": str(item.issue),
-        "MILESTONE_TITLE": item.title,
-        "MILESTONE_ATTEMPT": str(number),
-        "MILESTONE_PROMPT": str(prompt),
-    }
-    return git.environment(own, run.pool.config())
 
 
 def adopt(run: Run) -> list[int]:
@@ -139,7 +156,7 @@ def adopt(run: Run) -> list[int]:
     died without a record is judged at once: what it left running is ended, what it left uncommitted is pinned.
     """
     alive = []
-    for issue in sorted(run.folder.issues()):
+    for issue in (*sorted(run.folder.issues()), LANDING):
         number, state = run.folder.attempts(issue), run.attempt_state(issue)
         session = run.folder.load(run.folder.attempt(issue, number) / "session.json")
         if session and state in ("alive", "finished"):

@@ -32,7 +32,7 @@ KNOWN_AGENTS = ("claude", "command")
 RUN_VARIABLES = frozenset({"n", "allow_dirty", "branch"})
 
 _GIB = 1 << 30
-_NUMBERS = {"retries": int, "max_sessions": int, "budget_usd": float}
+_NUMBERS = {"retries": int, "mends": int, "generations": int, "max_sessions": int, "budget_usd": float}
 _YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
@@ -107,6 +107,8 @@ class Settings(BaseModel):
     budget_usd: Money | None = None
     timeout: Seconds = 7200.0
     retries: Annotated[int, Field(strict=True, ge=0, le=10)] = 1
+    mends: Annotated[int, Field(strict=True, ge=0, le=10)] = 2
+    generations: Annotated[int, Field(strict=True, ge=0, le=10)] = 3
     max_sessions: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(default_factory=default_max_sessions)
     links: Annotated[tuple[Annotated[str, AfterValidator(_inside)], ...], BeforeValidator(_strings)] = (
         ".venv",
@@ -150,9 +152,9 @@ def load_settings(root: Path, variables: Mapping[str, str]) -> Settings:
     return Settings.model_validate(chosen | given | {"from_command_line": names})
 
 
-def session_settings(settings: Settings, item: Item) -> SessionSettings:
-    """Put an item's own keys between `milestone.yaml` and the command line."""
-    own = _with_agent(item.model_dump(include=set(SETTINGS_KEYS), exclude_none=True))
+def session_settings(settings: Settings, item: Item | None) -> SessionSettings:
+    """Put an item's own keys between `milestone.yaml` and the command line; the landing has none of its own."""
+    own = _with_agent(item.model_dump(include=set(SETTINGS_KEYS), exclude_none=True)) if item else {}
     free = {key: value for key, value in own.items() if key not in settings.from_command_line}
     chosen = {field.name: getattr(settings, field.name) for field in dataclasses.fields(SessionSettings)} | free
     if chosen["agent"] != "command":

@@ -7,6 +7,8 @@ Rules:
   settled item is fresh.
 - A finished session is never paid for twice: it stays valid as long as the commit that it ended on exists.
 - A dependency is met by merged or complete work alone: whoever skips an item has its dependents wait.
+- A follow-up takes over what is left of an item: that needs no session of its own any more, is merged when its
+  follow-up is (whose commit says so), and skipped when that is skipped.
 """
 
 from __future__ import annotations
@@ -32,6 +34,14 @@ class Session(StrEnum):
     CRASHED = "crashed"
 
 
+class Kind(StrEnum):
+    """What a session is for: an item's work, or mending what its merge ran into."""
+
+    WORK = "work"
+    RESOLVE = "resolve"
+    FIX = "fix"
+
+
 class Merge(StrEnum):
     """How the merge of an item ended."""
 
@@ -44,6 +54,7 @@ class Merge(StrEnum):
 
 
 WITH_WORK = frozenset({Session.COMPLETE, Session.PARTIAL})
+REFUSED = frozenset({Merge.CONFLICT, Merge.GATE, Merge.DROPPED})
 RETRIED = frozenset({Session.TIMEOUT, Session.TRANSIENT})
 
 
@@ -52,7 +63,8 @@ class Facts:
     """What is known of an item.
 
     `planned` is the plan's own status; `head` the commit that the last session ended on, None when it is gone;
-    `parts` the heads merged so far, with whether each was the whole of the item's work.
+    `parts` the heads merged so far, with whether each was the whole of the item's work; `followup` what an
+    item that follows it up has taken over, `rest` or `conflict`; `followup_skipped` when a person has left that out.
     """
 
     planned: str = "pending"
@@ -61,11 +73,14 @@ class Facts:
     merge: Merge | None = None
     reason: str = ""
     parts: Mapping[str, bool] = field(default_factory=dict)
+    followup: str | None = None
+    followup_skipped: bool = False
 
     @property
     def skipped(self) -> bool:
         """A person, or the plan, left the item out."""
-        return not self.merged and (self.merge is Merge.SKIPPED or self.planned == "skipped")
+        left_out = self.merge is Merge.SKIPPED or self.planned == "skipped" or self.followup_skipped
+        return left_out and not self.merged
 
     @property
     def merged(self) -> bool:
@@ -80,12 +95,19 @@ class Facts:
     @property
     def mergeable(self) -> bool:
         """A finished session's work waits to be merged."""
-        return not self.settled and self.session in WITH_WORK and self.head is not None and self.head not in self.parts
+        waits = self.session in WITH_WORK and self.head is not None and self.head not in self.parts
+        return waits and not self.settled and self.followup != "conflict"
+
+    @property
+    def followed(self) -> bool:
+        """A follow-up has taken over: what could not be merged, or the rest of what is merged in part."""
+        taken = self.followup == "conflict" or (self.followup == "rest" and bool(self.parts))
+        return taken and not self.settled and not self.mergeable
 
     @property
     def needs_session(self) -> bool:
         """A session is to be started, or taken up."""
-        return not self.settled and not self.mergeable
+        return not self.settled and not self.mergeable and not self.followed
 
     @property
     def word(self) -> str:
@@ -94,8 +116,10 @@ class Facts:
             return "complete"
         if self.settled:
             return Merge.MERGED.value if self.merged else Merge.SKIPPED.value
+        if self.followed:
+            return "partial" if self.parts else Merge.CONFLICT.value
         if self.mergeable:
-            return self.merge.value if self.merge in (Merge.CONFLICT, Merge.GATE, Merge.DROPPED) else "ready"
+            return self.merge.value if self.merge in REFUSED else "ready"
         if self.merge is Merge.WAITING:
             return self.merge.value
         return self.session.value if self.session else "pending"

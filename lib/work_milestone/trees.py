@@ -107,8 +107,12 @@ def has_path(repo: git.Repo, tree: str, path: str) -> bool:
 
 def read_files(repo: git.Repo, rev: str, *paths: str) -> dict[str, bytes]:
     """Read the files at and below some paths of a commit or tree."""
-    rows = git.split(repo.call("ls-tree", "-r", "-z", rev, "--", *paths).stdout)
+    named = paths if len(paths) <= git.MOST_NAMED else ()
+    rows = git.split(repo.call("ls-tree", "-r", "-z", rev, "--", *named).stdout)
     blobs = [(row.split(None, 3)[2], row.partition("\t")[2]) for row in rows if row.startswith("100")]
+    if len(paths) > git.MOST_NAMED:
+        wanted = set(paths)
+        blobs = [(blob, path) for blob, path in blobs if path in wanted]
     if not blobs:
         return {}
     texts = read_blobs(repo, [blob for blob, _ in blobs])

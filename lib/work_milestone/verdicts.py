@@ -7,6 +7,11 @@ from work_milestone.plan import Item
 from work_milestone.runs import Run
 
 
+def is_settled(run: Run, item: Item) -> bool:
+    """Tell whether nothing is left to do for an item."""
+    return run.settled(item.issue)
+
+
 def require_settled(run: Run, item: Item) -> None:
     """Raise MilestoneError with the item's state and its reason, unless it is settled."""
     facts = run.facts(item.issue)

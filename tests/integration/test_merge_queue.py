@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from work_milestone import integration, merge_queue
+from work_milestone import candidates, integration, merge_queue
 from work_milestone.errors import MilestoneError
 from work_milestone.runs import Run
 from work_milestone.worktrees import LOCK_FILE
@@ -44,6 +44,7 @@ def finish(sandbox: Sandbox, run: Run, issue: int, files: Files, *, status: str 
     run.folder.write(
         run.folder.receipt(issue, "spawn"), "spawn", status, attempt=attempt, head=head, branch=f"work/7/{issue}",
         files=sorted(files), commits=[{"id": head, "subject": subject}], detail="", notes="", ended=ENDED,
+        base=sandbox.git("rev-parse", base),
     )  # fmt: skip
     run.reread()
     return head
@@ -115,10 +116,17 @@ def test_partial_work_is_merged_and_its_rest_later(sandbox: Sandbox) -> None:
     first = sandbox.git("rev-parse", REF)
     merge_queue.merge(run, run.items[42])
     assert sandbox.git("rev-parse", REF) == first, "the same part is not merged twice"
-    finish(sandbox, run, 42, {"a": "whole"}, base=REF, attempt=2)
-    assert merge(run, 42) == "merged"
-    assert len(trailers(sandbox)) == 3
+    again = sandbox.run()
+    assert (again.facts(42).word, again.facts(42).followed) == ("partial", True)
+    assert again.items[43].title == "Finish: Second"
+    assert [[item.issue for item in wave.items] for wave in again.waves] == [[41, 42], [43]]
+    finish(sandbox, again, 43, {"a": "whole"}, base=REF)
+    assert merge(again, 43) == "merged"
+    assert trailers(sandbox)[-1] == "Milestone-Settles: 42"
+    assert again.facts(42).merged
     assert sandbox.run().facts(42).merged
+    (again.folder.path / "overlay.json").unlink()
+    assert sandbox.run().facts(42).merged, "git says so"
     assert sandbox.tree(REF)["a"] == b"whole"
 
 
@@ -162,8 +170,8 @@ def test_a_repeat_makes_the_same_commit(sandbox: Sandbox) -> None:
 
 
 CANNOT: dict[str, tuple[tuple[str, ...], Files, str, str]] = {
-    "conflict": ((), {"f": "ONE?\ntwo\nthree\n"}, "conflict", "conflict in f [CONFLICT (contents)]"),
-    "deleted against changed": ((), {"f": None}, "conflict", "conflict in f [CONFLICT (modify/delete)]"),
+    "conflict": ((), {"f": "ONE?\ntwo\nthree\n"}, "conflict", "medium: f: line 1: both sides change the same line"),
+    "deleted against changed": ((), {"f": None}, "conflict", "heavy: f: modify/delete"),
     "gate says no": (("true", "echo why >&2; exit 3"), {"b": "b"}, "gate", "exit 3: why"),
     "gate is missing": (("no-such-program",), {"b": "b"}, "gate", "exit 127"),
     "gate changes a file": (("echo formatted > f",), {"b": "b"}, "gate", "changed tracked files: f"),
@@ -186,8 +194,8 @@ def test_what_stands_in_the_way_leaves_nothing(
     assert merge(run, 42) == status
     assert why in reason(run, 42)
     assert (sandbox.git("rev-parse", REF), sandbox.tree(REF)) == before
-    assert sandbox.git("for-each-ref", "refs/milestone/7/candidate") == ""
-    assert run.facts(42).mergeable, "its session is not to be done again"
+    assert bool(sandbox.git("for-each-ref", "refs/milestone/7/candidate")) == (status == "gate"), "for who fixes it"
+    assert not run.facts(42).needs_session, "its session is not to be done again"
     assert run.facts(42).word == status
     assert sandbox.status() == ""
 
@@ -299,9 +307,14 @@ def die(*_args, **_fields):
     os.kill(os.getpid(), signal.SIGKILL)
 
 run = Run(Path.cwd(), {"n": "7"})
-where = {"before the gates": (worktrees, "checkout_detached"), "before the ref": (git.Repo, "delete"),
-         "before the receipt": (merge_queue, "_record")}[sys.argv[1]]
-setattr(*where, die)
+move = git.Repo.move
+
+def move_and_die(repo, ref, *args):
+    die() if ref == run.ref else move(repo, ref, *args)
+
+where = {"before the gates": (worktrees, "checkout_detached", die), "before the ref": (git.Repo, "move", move_and_die),
+         "before the receipt": (merge_queue, "_record", die)}[sys.argv[1]]
+setattr(*where)
 merge_queue.merge(run, run.items[42])
 """
 
@@ -365,7 +378,7 @@ def message(sandbox: Sandbox) -> Message:
     def make(title: str, subjects: list[str], status: str) -> str:
         item = run.items[42].model_copy(update={"title": title})
         commits = [{"id": "c" * 40, "subject": subject} for subject in subjects]
-        return merge_queue.message(run, item, {"status": status, "head": "a" * 40, "commits": commits})
+        return candidates.message(run, item, {"status": status, "head": "a" * 40, "commits": commits})
 
     return make
 
@@ -382,7 +395,7 @@ def check(sandbox: Sandbox, text: str, status: str) -> str:
     assert sandbox.git("log", "-1", "--format=%s", commit) == subject
     assert subject.endswith("(#42)")
     assert subject.isprintable()
-    assert len(subject) <= merge_queue.SUBJECT_WIDTH + 20
+    assert len(subject) <= candidates.SUBJECT_WIDTH + 20
     return subject
 
 
@@ -412,4 +425,4 @@ def test_any_message_has(sandbox: Sandbox, message: Message, title: str, subject
     ],
 )  # fmt: skip
 def test_commonest_type(subjects: list[str], expected: str) -> None:
-    assert merge_queue.commonest_type(subjects) == expected
+    assert candidates.commonest_type(subjects) == expected

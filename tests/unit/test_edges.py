@@ -45,42 +45,44 @@ BOOLS = [False, True]
 @pytest.mark.parametrize("depends", BOOLS)
 @pytest.mark.parametrize("group", BOOLS)
 def test_every_combination(eager: bool, partial: bool, parallel: bool, depends: bool, group: bool) -> None:
-    found = edges.before(two_waves(parallel=parallel, depends=depends, group=group), eager=eager, partial=partial)
+    found = edges.before(two_waves(parallel=parallel, depends=depends, group=group).waves, eager=eager, partial=partial)
     assert found[10] == ["branch"]
     barrier = {"relay:1"} if not eager and not partial else set()
     on_the_group = group and eager and not partial
-    assert set(found[20]) == {"branch"} | barrier | ({"merge:10"} if depends or on_the_group else set())
+    assert set(found[20]) == {"branch"} | barrier | ({"mend:10"} if depends or on_the_group else set())
     in_a_row = not parallel and not partial
-    assert set(found[21]) == {"branch"} | barrier | ({"merge:20"} if in_a_row else set())
+    assert set(found[21]) == {"branch"} | barrier | ({"mend:20"} if in_a_row else set())
     assert all(len(names) == len(set(names)) for names in found.values()), "no edge twice"
 
 
 @pytest.mark.parametrize("parallel", BOOLS)
 def test_eager_group_waits_for_its_latest_member_alone(parallel: bool) -> None:
     group = [{"issue": issue, "conflict_group": 4} for issue in (1, 2, 3)]
-    found = edges.before(plan(*(wave(at, item, parallel=parallel) for at, item in enumerate(group, 1))), eager=True)
-    assert found == {1: ["branch"], 2: ["branch", "merge:1"], 3: ["branch", "merge:2"]}
+    found = edges.before(
+        plan(*(wave(at, item, parallel=parallel) for at, item in enumerate(group, 1))).waves, eager=True
+    )
+    assert found == {1: ["branch"], 2: ["branch", "mend:1"], 3: ["branch", "mend:2"]}
 
 
 def test_group_skips_waves_without_it() -> None:
     found = edges.before(
         plan(wave(1, {"issue": 1, "conflict_group": 0}), wave(2, {"issue": 2}),
-             wave(3, {"issue": 3, "conflict_group": 0})), eager=True)  # fmt: skip
-    assert found == {1: ["branch"], 2: ["branch"], 3: ["branch", "merge:1"]}
+             wave(3, {"issue": 3, "conflict_group": 0})).waves, eager=True)  # fmt: skip
+    assert found == {1: ["branch"], 2: ["branch"], 3: ["branch", "mend:1"]}
 
 
 def test_group_in_a_wave_that_goes_one_by_one_is_ordered_by_the_wave() -> None:
     pair = [{"issue": 1, "conflict_group": 0}, {"issue": 2, "conflict_group": 0}]
-    assert edges.before(plan(wave(1, *pair, parallel=False)), eager=True)[2] == ["branch", "merge:1"]
+    assert edges.before(plan(wave(1, *pair, parallel=False)).waves, eager=True)[2] == ["branch", "mend:1"]
     apart = [pair[0], {"issue": 9}, pair[1]]
-    assert edges.before(plan(wave(1, *apart, parallel=False)), eager=True)[2] == ["branch", "merge:9"]
+    assert edges.before(plan(wave(1, *apart, parallel=False)).waves, eager=True)[2] == ["branch", "mend:9"]
 
 
 def test_partial_keeps_every_dependency() -> None:
     chain = plan(wave(1, {"issue": 1}), wave(2, {"issue": 2, "depends_on": (1,)}),
                  wave(3, {"issue": 3, "depends_on": (1, 2)}))  # fmt: skip
-    found = edges.before(chain, partial=True)
-    assert found == {1: ["branch"], 2: ["branch", "merge:1"], 3: ["branch", "merge:1", "merge:2"]}
+    found = edges.before(chain.waves, partial=True)
+    assert found == {1: ["branch"], 2: ["branch", "mend:1"], 3: ["branch", "mend:1", "mend:2"]}
 
 
 # any valid plan
@@ -118,12 +120,12 @@ def load(document: dict[str, Any]) -> Plan:
 
 def graph(made: Plan, *, eager: bool, partial: bool) -> dict[str, set[str]]:
     """The steps of dodo.py that edges lead to and from."""
-    before = edges.before(made, eager=eager, partial=partial)
+    before = edges.before(made.waves, eager=eager, partial=partial)
     found: dict[str, set[str]] = {"branch": set()}
     for each in made.waves:
         for item in each.items:
-            found[f"merge:{item.issue}"] = set(before[item.issue])
-        found[f"relay:{each.wave}"] = {f"merge:{item.issue}" for item in each.items}
+            found[f"mend:{item.issue}"] = set(before[item.issue])
+        found[f"relay:{each.wave}"] = {f"mend:{item.issue}" for item in each.items}
     return found
 
 
@@ -136,9 +138,9 @@ def test_any_valid_plan_gives_a_graph(document: dict[str, Any], eager: bool, par
     order = list(graphlib.TopologicalSorter(found).static_order())
     assert set(order) == found.keys()
     for item in made.items.values():
-        assert {f"merge:{issue}" for issue in item.depends_on} <= found[f"merge:{item.issue}"]
+        assert {f"mend:{issue}" for issue in item.depends_on} <= found[f"mend:{item.issue}"]
         own = len(item.depends_on) + 4  # the branch, a barrier, the group, the one before in the wave
-        assert len(found[f"merge:{item.issue}"]) <= own
+        assert len(found[f"mend:{item.issue}"]) <= own
 
 
 @settings(deadline=None)
@@ -151,7 +153,7 @@ def test_members_of_a_group_never_run_beside_each_other(document: dict[str, Any]
         members = [item for item in made.items.values() if item.conflict_group is not None]
         for at, later in enumerate(members):
             for earlier in (item for item in members[:at] if item.conflict_group == later.conflict_group):
-                assert f"merge:{earlier.issue}" in ancestors(found, f"merge:{later.issue}"), (eager, earlier, later)
+                assert f"mend:{earlier.issue}" in ancestors(found, f"mend:{later.issue}"), (eager, earlier, later)
 
 
 def ancestors(found: dict[str, set[str]], name: str) -> set[str]:
@@ -172,7 +174,7 @@ def test_edges_grow_with_items_and_not_with_their_square(eager: bool, parallel: 
             wave(at, *({"issue": at * 1000 + n, "conflict_group": n} for n in range(width)), parallel=parallel)
             for at in range(1, 5)
         ]
-        return sum(len(names) for names in edges.before(plan(*waves), eager=eager).values())
+        return sum(len(names) for names in edges.before(plan(*waves).waves, eager=eager).values())
 
     assert count(200) <= 3 * 4 * 200
     assert count(200) == pytest.approx(10 * count(20), rel=0.1)

@@ -18,11 +18,13 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"process", "process_table", "attempts", "gate_process", "supervisor", "receipts", "journal", "states",
                "branches", "yaml_files", "fields", "plan_rules", "plan", "settings", "additions", "imports", "hunks",
                "content"}),
-    frozenset({"git", "trees", "checkouts", "worktrees", "salvage", "gates", "render", "agents", "completion",
-               "front_matter", "backlog", "backlog_files", "edges"}),
+    frozenset({"overlay", "git", "trees", "checkouts", "worktrees", "salvage", "gates", "render", "agents",
+               "completion", "front_matter", "backlog", "backlog_files", "new_task", "edges", "conflicts",
+               "completeness"}),
     frozenset({"context", "runs", "integration", "backlog_sync", "relay", "preparation", "results", "sessions",
-               "merge_queue", "landing", "closing", "verdicts", "preflight", "report", "verbs"}),
-    frozenset({"commandline", "schedule", "reporter", "graph", "demo", "dodo"}),
+               "followups", "mending", "candidates", "merge_queue", "landing", "closing", "verdicts", "preflight",
+               "report", "verbs"}),
+    frozenset({"commandline", "generations", "schedule", "reporter", "graph", "demo", "dodo"}),
 )  # fmt: skip
 # The steps and the wiring are made of each other, without circles. Below them, what leans on its own layer is named.
 FREE = (3, 4)
@@ -36,7 +38,9 @@ BESIDE = frozenset({("attempts", "process"), ("attempts", "process_table"), ("ga
                     ("salvage", "checkouts"), ("salvage", "git"), ("worktrees", "checkouts"),
                     ("worktrees", "git"), ("gates", "checkouts"), ("gates", "worktrees"),
                     ("hunks", "additions"), ("hunks", "imports"), ("content", "hunks"),
-                    ("conflicts", "git"), ("conflicts", "trees")})  # fmt: skip
+                    ("conflicts", "git"), ("conflicts", "trees"),
+                    ("completeness", "conflicts"), ("completeness", "git"), ("completeness", "trees"),
+                    ("new_task", "backlog"), ("new_task", "front_matter")})  # fmt: skip
 KNOW_DOIT = frozenset({"commandline", "schedule", "reporter", "graph", "dodo"})
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 STARTERS = frozenset({"fork", "forkpty", "system", "popen", "posix_spawn", "posix_spawnp", "startfile"})

@@ -27,7 +27,8 @@ from collections import defaultdict
 from work_milestone import schedule
 
 ask = json.loads(pathlib.Path("ask.json").read_text())
-schedule.install(ask["slots"], lambda issue: ask["ranks"].get(str(issue), 0))
+schedule.install(ask["slots"], lambda issue: ask["ranks"].get(str(issue), 0),
+                 lambda issue: issue in ask.get("mends", ()))
 log = os.open("log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 ended = defaultdict(threading.Event)
 busy = b"x" * 500_000
@@ -285,7 +286,7 @@ def test_doit_asks_nothing_else_of_its_queue() -> None:
 
 def test_install_is_what_doit_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "TaskDispatcher", control.TaskDispatcher)
-    schedule.install(3, lambda issue: issue)
+    schedule.install(3, lambda issue: issue, lambda _issue: False)
     tasks = control.TaskControl([control.Task("a", [])])
     tasks.process(None)
     assert isinstance(tasks.task_dispatcher(), schedule.Dispatcher)

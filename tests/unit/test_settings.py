@@ -46,6 +46,8 @@ def test_defaults(tmp_path: Path) -> None:
         "budget_usd": None,
         "timeout": 7200.0,
         "retries": 1,
+        "mends": 2,
+        "generations": 3,
         "max_sessions": chosen.default_max_sessions(),
         "links": (".venv", "node_modules"),
         "main": None,

@@ -1,0 +1,91 @@
+"""Whether a merge holds all that it was made of: asked of git line by line, believed of nobody.
+
+Rules:
+- Each line that a branch added to its base stands in the result, in the same file or in one that the merge changed
+  (a rename moves lines). White space folded, so that a re-indented line is there.
+- A resolution may change the lines of its conflicts. Everything else that either side did stays done: added lines
+  stand, removed runs of lines are not back, files that did not conflict hold both sides' lines.
+- No conflict marker stands that neither side had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from work_milestone import conflicts, content, git, trees
+
+MOST_SHOWN = 3
+
+
+def find_dropped(repo: git.Repo, onto: str, source: str, tree: str, files: Sequence[str]) -> str:
+    """Say what of a branch's own lines a squash lacks, "" when it has all of them.
+
+    `source` is the branch's head, `files` those that it changes, `tree` the result of merging it onto `onto`.
+    """
+    paths = [name for name in files if name]
+    if not paths:
+        return ""
+    differing = repo.changed(source, tree, *paths)
+    if not differing:
+        return ""  # what the branch has is what the result has
+    base = repo.merge_base(onto, source) or onto
+    before, theirs, result = (trees.read_files(repo, rev, *differing) for rev in (base, source, tree))
+    lost = {path: content.find_dropped(before.get(path, b""), theirs[path], result.get(path, b""))
+            for path in differing if path in theirs}  # fmt: skip
+    lost = {path: lines for path, lines in lost.items() if lines}
+    if lost:
+        moved = b"\n".join(trees.read_files(repo, tree, *repo.changed(base, tree)).values())
+        lost = {path: [line for line in lines if content.find_dropped(b"", line, moved)]
+                for path, lines in lost.items()}  # fmt: skip
+    return _tell("would drop", lost)
+
+
+def check_resolution(repo: git.Repo, onto: str, work: str, result: str, cwd: Path) -> str:
+    """Say what is wrong with a resolution of the merge of `work` onto `onto`, "" when nothing is."""
+    merged = trees.merge(repo, onto, work, cwd)
+    base = repo.merge_base(onto, work) or onto
+    conflicting = conflicts.read_sides(repo, merged)
+    paths = sorted({*repo.changed(base, merged.tree), *conflicting})
+    before, auto, done = (trees.read_files(repo, rev, *paths) for rev in (base, merged.tree, result))
+    lost: dict[str, list[bytes]] = {}
+    for path in paths:
+        now, found = done.get(path, b""), conflicting.get(path)
+        if found is None:
+            lines = content.find_dropped(before.get(path, b""), auto.get(path, b""), now)
+        else:
+            old = found.base or b""
+            if content.has_markers(now, old, found.ours, found.theirs):
+                return f"conflict markers are left in {path}"
+            lines = _find_undone(repo, found, now)
+        if lines:
+            lost[path] = lines
+    return _tell("the resolution undoes", lost)
+
+
+def _find_undone(repo: git.Repo, sides: conflicts.Sides, now: bytes) -> list[bytes]:
+    """List what a resolved file lacks of both sides' changes outside of its conflicts."""
+    old = sides.base or b""
+    try:
+        chunks = conflicts.merge_file(repo, old, sides.ours, sides.theirs)
+    except ValueError:
+        return []  # git's answer cannot be split into conflicts: nothing is outside of them
+    undone = content.find_undone(old, chunks, now)
+    return [*undone.missing, *(line for run in undone.revived for line in run)]
+
+
+def _tell(what: str, lost: dict[str, list[bytes]]) -> str:
+    found = {path: lines for path, lines in lost.items() if lines}
+    if not found:
+        return ""
+    path, lines = next(iter(found.items()))
+    shown = "; ".join(f"`{line.decode(errors='replace').strip()[:80]}`" for line in lines[:MOST_SHOWN])
+    total = sum(map(len, found.values()))
+    more = f" and of {len(found) - 1} more" if len(found) > 1 else ""
+    return f"{what} {total} line{'s' * (total != 1)} of {path}{more}: {shown}"
+
+
+def name_files(files: Iterable[str], most: int = 8) -> str:
+    """Name files, as many as fit a line."""
+    names = list(files)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,156 @@
+"""Follow-up items: made of what a merge could not bring, or of what a session left, and put into the backlog.
+
+Rules:
+- A follow-up is in the overlay before what makes it necessary is written down, and an origin has one at most: so a
+  run that was killed between the two makes the same one.
+- It is the milestone's: in the backlog where there is one. A backlog that git tracks gets it with the next candidate
+  that is gated, for the branch never stands on a tree that no gate has seen.
+- Where the bound of generations is reached there is none: the item waits for a person.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+
+from work_milestone import backlog, backlog_files, backlog_sync, new_task, render, trees
+from work_milestone.context import TRAILER, Groomed
+from work_milestone.errors import BacklogError, MilestoneError
+from work_milestone.overlay import FollowUp, Kind
+from work_milestone.plan import Item
+from work_milestone.receipts import Receipt
+from work_milestone.runs import Run
+from work_milestone.texts import count, one_line
+
+LABELS = {Kind.CONFLICT: "conflict-resolution", Kind.REST: "follow-up"}
+MOST_FILES = 100  # that a command line names
+MOST_DIFF = 20_000  # characters of a side's changes that a prompt carries
+
+
+def add(run: Run, item: Item, kind: Kind, result: Receipt, onto: str, files: Sequence[str] = ()) -> FollowUp | None:
+    """Add the follow-up of an item, and return it; None when the bound of generations is reached."""
+    known = run.followup_of(item.issue)
+    if known is not None:
+        return known
+    own = run.followups.get(item.issue)
+    generation = (own.generation if own else 0) + 1
+    if generation > run.settings.generations:
+        return None
+    base, head = str(result["base"]), str(result["head"])
+    against = others(run, item, base, onto, files) if kind is Kind.CONFLICT else ()
+    one = FollowUp(
+        issue=_next_issue(run), title=_title(run, item, kind, against), origin=item.issue, kind=kind,
+        generation=generation, head=head, base=base, onto=onto, branch=str(result.get("branch", "")),
+        notes=str(result.get("notes", ""))[:4000], files=tuple(files), against=against,
+    )  # fmt: skip
+    run.add_followup(one)
+    _write_task(run, one)
+    run.tell("follow-up", "added", f"#{one.issue} {one_line(one.title)[:100]}", issue=item.issue)
+    return one
+
+
+def is_dispatched(run: Run) -> bool:
+    """Tell whether every follow-up stands in a wave of this graph."""
+    return not run.followups.keys() & run.items.keys() - run.dispatched.keys()
+
+
+def require_dispatched(run: Run) -> None:
+    """Raise MilestoneError when follow-ups came up, which the next generation's graph dispatches."""
+    waiting = [issue for issue in run.items if issue not in run.dispatched]
+    if waiting:
+        names = ", ".join(f"#{issue}" for issue in waiting[:20])
+        raise MilestoneError(f"{count(len(waiting), 'follow-up')} to be worked: {names}; doit milestone n={run.number}")
+
+
+def _title(run: Run, item: Item, kind: Kind, against: Sequence[int]) -> str:
+    title = one_line(item.title)
+    if kind is Kind.REST:
+        return f"Finish: {title}"[:300]
+    others = ", ".join(one_line(run.items[issue].title) for issue in against) or run.branch
+    return f"Resolve merge conflict: {title} vs {others}"[:300]
+
+
+def _next_issue(run: Run) -> int:
+    """Return a number that neither the plan nor the backlog as it now is nor an earlier run has given away."""
+    taken = {*run.items, *run.followups, *run.folder.issues()}
+    if run.backlog:
+        taken |= run.backlog.content.tasks.keys()
+        on_disk = backlog_files.load_backlog(run.root)
+        taken |= on_disk.tasks.keys() if on_disk else set()
+    return max(taken) + 1
+
+
+# -- the backlog
+
+
+def describe(run: Run, one: FollowUp) -> str:
+    """Say what a follow-up is about, for people and for its session."""
+    others = [run.items[issue] for issue in one.against if issue in run.items]
+    return render.render(
+        run.root, "followup.md.j2", followup=one, origin=run.items[one.origin], others=others,
+        origin_text=backlog_sync.describe(run, run.items[one.origin])[0] if one.kind is Kind.REST else "",
+        approaches=[(other, str((run.result(other.issue) or {}).get("notes", ""))[:2000]) for other in others],
+        integration_branch=run.branch,
+    )  # fmt: skip
+
+
+def diffs(run: Run, one: FollowUp) -> dict[str, str]:
+    """Return both sides' changes to the files that conflict, for the prompt."""
+    if one.kind is not Kind.CONFLICT:
+        return {}
+    base = run.repo.merge_base(one.head, one.onto) or one.base
+    return {"theirs": diff(run, base, one.head, one.files), "ours": diff(run, base, one.onto, one.files)}
+
+
+def others(run: Run, item: Item, base: str, onto: str, files: Sequence[str]) -> tuple[int, ...]:
+    """Name the items whose squash commits brought the other side of a conflict."""
+    paths = [f":(literal,top){name}" for name in files[:MOST_FILES]]
+    touched = set(run.repo.text("log", "--format=%H", f"{base}..{onto}", "--", *paths).split())
+    found = [int(trailers.get(f"{TRAILER}-Item", "0")) for commit, trailers in
+             run.repo.trailers(TRAILER, f"{base}..{onto}") if commit in touched]  # fmt: skip
+    return tuple(dict.fromkeys(issue for issue in reversed(found) if issue in run.items and issue != item.issue))
+
+
+def diff(run: Run, old: str, new: str, files: Sequence[str]) -> str:
+    """Return the changes between two commits in some files, as much of them as a prompt should carry."""
+    paths = [f":(literal,top){name}" for name in files[:MOST_FILES]]
+    done = run.repo.call("diff", "--no-color", "--no-ext-diff", "--no-textconv", old, new, "--", *paths)
+    text = done.stdout[: 4 * MOST_DIFF].decode(errors="replace")
+    return text if len(text) <= MOST_DIFF else f"{text[:MOST_DIFF]}\n[cut; the whole: git diff {old[:12]} {new[:12]}]\n"
+
+
+def missing(run: Run, tree: str) -> dict[str, str | None]:
+    """Return the files of follow-ups that a tree's tracked backlog does not have yet."""
+    if run.backlog is None or not run.backlog.tracked or not run.followups:
+        return {}
+    found = backlog_files.read_backlog(trees.read_files(run.repo, tree, *backlog_files.PLACES))
+    return dict(_task(run, found, one) for one in run.followups.values() if one.issue not in found.tasks)
+
+
+def _write_task(run: Run, one: FollowUp) -> None:
+    """Put a follow-up into a backlog that git does not track. One that cannot be written is told and worked."""
+    if run.backlog is None or run.backlog.tracked:
+        return
+    try:
+        path, text = _task(run, run.backlog.content, one)
+        backlog_files.write_task(run.root, path, text)
+    except BacklogError as error:
+        run.tell("follow-up", "note", str(error), issue=one.issue)
+        return
+    content = backlog_files.load_backlog(run.root)
+    run.backlog = Groomed(content, tracked=False) if content else None
+
+
+def _task(run: Run, found: backlog.Backlog, one: FollowUp) -> tuple[str, str]:
+    origin = found.tasks.get(one.origin)
+    plan = run.require_plan()
+    source = found.files[origin.path] if origin else ""
+    prefix = re.search(r"^id:\s*['\"]?([A-Za-z][A-Za-z_-]*-)", source, re.MULTILINE)
+    known = backlog.find_milestone(found.milestones, plan.number, plan.title)
+    milestone = (origin.milestone if origin else None) or (f"m-{known.number}" if known else str(plan.number))
+    return new_task.render(
+        one.issue, one.title, prefix=prefix[1] if prefix else "TASK-", status=new_task.first_status(found),
+        milestone=milestone, priority=run.items[one.origin].priority, labels=[LABELS[one.kind]],
+        description=describe(run, one), created=time.time(),
+    )  # fmt: skip

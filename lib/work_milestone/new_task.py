@@ -1,0 +1,52 @@
+"""A new task's file, as Backlog.md would have made it.
+
+Rule: what is written is read again by the same parser as any other task, and refused where it would not be the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from work_milestone import backlog, branches, front_matter
+from work_milestone.front_matter import fault
+
+TO_DO = "To Do"
+PRIORITIES = {"P0": "high", "P1": "high", "P2": "medium", "P3": "low"}
+
+
+def first_status(found: backlog.Backlog) -> str:
+    """Return the status of work that nobody has begun, as the configuration spells it."""
+    for path in backlog.CONFIG_PATHS:
+        source = found.files.get(path, "").strip("\ufeff \t\r\n")
+        statuses = front_matter.parse_mapping(path, source).texts("statuses") if source else []
+        if statuses:
+            return statuses[0]
+    return TO_DO
+
+
+def render(
+    issue: int, title: str, *, prefix: str, status: str, milestone: str, priority: str, labels: Sequence[str],
+    description: str, created: float,
+) -> tuple[str, str]:  # fmt: skip
+    """Return path and text of a new task. `created` in seconds since 1970. Raises BacklogError."""
+    slug = branches.slugify(title)[:60].strip("-.") or "follow-up"
+    path = f"backlog/tasks/task-{issue} - {slug}.md"
+    stamp = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%d %H:%M")
+    fields = {"id": f"{prefix}{issue}", "title": title, "status": status}
+    front = "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in fields.items())
+    listed = "".join(f"\n  - {json.dumps(label)}" for label in labels) or " []"
+    # A marker within the text would end the section early.
+    body = re.sub(r"<!--|-->", "--", description)
+    text = (
+        f"---\n{front}assignee: []\ncreated_date: '{stamp}'\nlabels:{listed}\ndependencies: []\n"
+        f"milestone: {json.dumps(milestone, ensure_ascii=False)}\n"
+        f"priority: {PRIORITIES.get(priority, 'medium')}\n---\n\n"
+        f"## Description\n\n<!-- SECTION:DESCRIPTION:BEGIN -->\n{body.strip()}\n<!-- SECTION:DESCRIPTION:END -->\n"
+    )
+    task = backlog.parse_task(path, text)
+    if task is None or task.issue != issue or task.title != " ".join(title.split()):
+        raise fault(path, 1, "the new task cannot be written so that it is read as the same", "write it by hand")
+    return path, text

@@ -1,0 +1,112 @@
+"""The overlay: the follow-up items that a run has added to its plan, in a file of the run folder.
+
+Rules:
+- A follow-up takes over what is left of one item, its origin: the rest of partial work, or a conflict that nobody
+  can be asked to resolve in passing. An origin has one follow-up at most.
+- Follow-ups are dispatched in waves of their own after the planned ones, a wave a generation: a follow-up's own
+  follow-up is of the next generation. Generations are bounded, so a run always ends.
+- What depends on an origin comes after the follow-ups, in waves of its own, as long as they are not settled.
+- A file that is damaged counts as absent: what had made the follow-ups makes them again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from work_milestone.plan import Item, Number, Wave
+from work_milestone.receipts import RunFolder
+
+
+class Kind(StrEnum):
+    """Why there is a follow-up."""
+
+    CONFLICT = "conflict"
+    REST = "rest"
+
+
+class FollowUp(BaseModel):
+    """A follow-up item. `head` is the commit of the origin's that was merged in part, or could not be merged.
+
+    `against` names the items on the other side of a conflict, `onto` the integration branch's head then.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issue: Number
+    title: str
+    origin: Number
+    kind: Kind
+    generation: Number
+    head: str
+    base: str
+    onto: str
+    branch: str
+    notes: str = ""
+    files: tuple[str, ...] = ()
+    against: tuple[Number, ...] = ()
+
+
+def load(folder: RunFolder) -> dict[int, FollowUp]:
+    """Read the follow-ups by issue. Raise ReceiptError when a newer version of this tool wrote them."""
+    receipt = folder.load(folder.path / "overlay.json") or {}
+    found: dict[int, FollowUp] = {}
+    for row in receipt.get("items", ()):
+        with contextlib.suppress(ValidationError):
+            one = FollowUp.model_validate_json(json.dumps(row))
+            found[one.issue] = one
+    return found
+
+
+def write(folder: RunFolder, followups: Iterable[FollowUp]) -> None:
+    """Write the overlay down."""
+    rows = [one.model_dump(mode="json") for one in followups]
+    folder.write(folder.path / "overlay.json", "overlay", "written", durable=True, items=rows)
+
+
+def arrange(waves: Sequence[Wave], followups: Mapping[int, FollowUp], settled: Callable[[int], bool]) -> list[Wave]:
+    """Put follow-ups behind the planned waves, and behind them what has to wait for them."""
+    items = {item.issue: item for wave in waves for item in wave.items}
+    added = _added(items, followups, len(waves))
+    if not added:
+        return list(waves)
+    open_origins = {one.origin for one in followups.values() if one.issue in added and not settled(one.origin)}
+    held = _dependents(waves, open_origins, settled)
+    arranged = [wave.model_copy(update={"items": tuple(i for i in wave.items if i.issue not in held)})
+                for wave in waves]  # fmt: skip
+    last = max(item.wave for item in added.values())
+    for number in range(len(waves) + 1, last + 1):
+        arranged.append(Wave(wave=number, items=tuple(item for item in added.values() if item.wave == number)))
+    for wave in waves:
+        late = [item for item in wave.items if item.issue in held]
+        if late:
+            number = len(arranged) + 1
+            moved = tuple(item.model_copy(update={"wave": number}) for item in late)
+            arranged.append(wave.model_copy(update={"wave": number, "items": moved}))
+    return arranged
+
+
+def _added(items: Mapping[int, Item], followups: Mapping[int, FollowUp], planned: int) -> dict[int, Item]:
+    """Make items of follow-ups whose origin is still there; they are worked as their origins are."""
+    everything, added = dict(items), {}
+    for one in sorted(followups.values(), key=lambda one: (one.generation, one.issue)):
+        if one.origin not in everything or one.issue in everything:
+            continue  # gone from the plan with its origin, or groomed into it since
+        own = {"title": one.title, "issue": one.issue, "depends_on": (), "conflict_group": None, "status": "pending",
+               "groomed": True, "wave": planned + one.generation}  # fmt: skip
+        everything[one.issue] = added[one.issue] = everything[one.origin].model_copy(update=own)
+    return added
+
+
+def _dependents(waves: Sequence[Wave], origins: set[int], settled: Callable[[int], bool]) -> set[int]:
+    """Find what depends on an origin, over any number of items, and is not settled itself."""
+    reached = set(origins)
+    for wave in waves:
+        for item in wave.items:  # nothing depends on an item of its own wave or of a later one
+            if reached.intersection(item.depends_on) and not settled(item.issue):
+                reached.add(item.issue)
+    return reached - origins
