@@ -81,7 +81,8 @@ def item_steps(wave: Wave, item: Item, before: list[str]) -> Iterator[Task]:
     yield make("spawn", sessions.work, [f"prompt:{item.issue}"], sessions.is_done)
     yield make("merge", merge_queue.merge, [f"spawn:{item.issue}"], merge_queue.is_done)
     yield make("mend", merge_queue.mend, [f"merge:{item.issue}"], merge_queue.is_mended)
-    yield make("item", verdicts.require_settled, [f"mend:{item.issue}"], verdicts.is_settled)
+    settles = [item.issue, *run.followed_by(item.issue)]
+    yield make("item", verdicts.require_settled, [f"mend:{issue}" for issue in settles], verdicts.is_settled)
 
 
 def wave_steps(wave: Wave) -> Iterator[Task]:

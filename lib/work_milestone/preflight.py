@@ -210,6 +210,8 @@ def _begin(run: Run) -> None:
         run.repo.remove_shared_lock(run.repo.common / f"{name}.lock")
     run.pool.write_excludes()
     alive = sessions.adopt(run)
+    if run.continues is not None:
+        return  # all of it was told when this run began
     for note in notes(run):
         run.tell("preflight", "note", note)
     found = f", {count(len(alive), 'session')} still at work" if alive else ""

@@ -30,8 +30,11 @@ def is_settled(run: Run, wave: Wave) -> bool:
 def settle(run: Run, wave: Wave) -> None:
     """Close a wave: say how its items ended."""
     counts = _counts(run, wave)
-    run.folder.write(run.folder.wave(wave.wave) / "wave.json", "wave", "settled", counts=counts)
-    run.tell("wave", "settled", f"wave {wave.wave}: {counts}")
+    path = run.folder.wave(wave.wave) / "wave.json"
+    known = (run.folder.load(path) or {}).get("counts") == counts
+    run.folder.write(path, "wave", "settled", counts=counts)
+    if not known:
+        run.tell("wave", "settled", f"wave {wave.wave}: {counts}")
 
 
 def _counts(run: Run, wave: Wave) -> str:

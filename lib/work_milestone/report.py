@@ -51,7 +51,8 @@ def _row(run: Run, item: Item) -> Row:
     elapsed, cost, place = result.get("elapsed"), result.get("spent") or None, ""
     state, detail, log = facts.word, facts.reason, ""
     if facts.merged:
-        detail = str(merge.get("commit", ""))[:10]
+        followup = run.followup_of(item.issue)
+        detail = str(merge.get("commit", ""))[:10] if followup is None else f"by #{followup.issue}"
     elif result and not facts.mergeable:
         log = _name(run, Path(str(result["log"]))) if result.get("log") else ""
     elif facts.mergeable:

@@ -70,7 +70,14 @@ class Run(Context):
 
     def followup_of(self, issue: int) -> overlay.FollowUp | None:
         """Return the follow-up that has taken over what is left of an item."""
-        return next((one for one in self.followups.values() if one.origin == issue), None)
+        return next((one for one in self.followups.values() if one.origin == issue != one.issue), None)
+
+    def followed_by(self, issue: int) -> list[int]:
+        """Name the follow-ups in this graph that settle an item: its own, that one's, and so on."""
+        found: list[int] = []
+        while (one := self.followup_of(found[-1] if found else issue)) and one.issue in self.dispatched:
+            found.append(one.issue)
+        return found
 
     def settles(self, issue: int) -> list[int]:
         """Name the items that an item's merge settles: its origin, that one's origin, and so on."""

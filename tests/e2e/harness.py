@@ -28,13 +28,15 @@ LIMIT = 100  # seconds; nothing here takes as long, unless it hangs
 Items = Sequence[Sequence[Mapping[str, Any]]]
 
 AGENT = """
-echo "$MILESTONE_ITEM $MILESTONE_ATTEMPT" >> "$OUT/starts"
+name=$MILESTONE_ITEM
+[ "$MILESTONE_KIND" = work ] || name=$MILESTONE_ITEM-$MILESTONE_KIND
+echo "$name $MILESTONE_ATTEMPT" >> "$OUT/starts"
 exec 9> "$OUT/alive-$MILESTONE_ITEM"
 flock -n 9 || echo "$MILESTONE_ITEM" >> "$OUT/overlaps"
 commit() { git add -A && git commit -qm "$1"; }
 report() { printf 'STATUS: %s\\nNOTES: notes of %s\\n' "$1" "$MILESTONE_ITEM"; }
 work() { echo "work on $MILESTONE_ITEM" > "item-$MILESTONE_ITEM.txt"; commit "fix: work on $MILESTONE_ITEM"; }
-if [ -f "$OUT/do-$MILESTONE_ITEM" ]; then . "$OUT/do-$MILESTONE_ITEM"; else work && report COMPLETE; fi
+if [ -f "$OUT/do-$name" ]; then . "$OUT/do-$name"; else work && report COMPLETE; fi
 """
 
 
@@ -104,8 +106,11 @@ class Sandbox:
         target.write_text(text, encoding="utf-8")
         return target
 
-    def behave(self, issue: int, script: str) -> None:
-        """Say what the agent of an item does from now on: shell, with `work`, `commit` and `report` at hand."""
+    def behave(self, issue: int | str, script: str) -> None:
+        """Say what the agent of an item does from now on: shell, with `work`, `commit` and `report` at hand.
+
+        A session that mends has a name of its own: `42-resolve`, `42-fix`, `landing-fix`.
+        """
         (self.outside / f"do-{issue}").write_text(script + "\n", encoding="utf-8")
 
     def mend(self, issue: int) -> None:
@@ -164,7 +169,14 @@ class Sandbox:
 
     def starts(self) -> Counter[int]:
         """How often the agent of each item was started."""
-        return Counter(int(line.split()[0]) for line in self.lines("starts"))
+        return Counter(int(name) for name in self.names() if name.isdecimal())
+
+    def mends(self) -> Counter[str]:
+        """How often sessions that mend were started, as `42-resolve`."""
+        return Counter(name for name in self.names() if not name.isdecimal())
+
+    def names(self) -> list[str]:
+        return [line.split()[0] for line in self.lines("starts")]
 
     def lines(self, name: str) -> list[str]:
         path = self.outside / name
