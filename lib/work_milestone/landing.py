@@ -3,9 +3,8 @@
 Rules:
 - What is landed is a candidate made from main and integration, gated as it is. When main has moved since, it is
   made and gated anew, a bounded number of times.
-- Main is never forced and nothing is stashed. A checkout of main is moved by `merge --ff-only` alone, which
-  keeps a person's changes where the landing does not touch them and refuses where it does: then the landing
-  waits, says what is in the way, and the same line finishes it.
+- When something of a person's keeps main from being moved, the landing waits, says what is in the way, and the
+  same line finishes it.
 - The remote comes first: what it refuses is not on the local main either.
 - Landed means that git says so: main contains the integration branch, whoever merged it.
 """
@@ -14,10 +13,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from work_milestone import backlog_sync, candidates, checkouts, gates, git, integration, trees
+from work_milestone import advance, backlog_sync, candidates, gates, git, integration, trees
 from work_milestone.errors import LandingWaitsError, MilestoneError
 from work_milestone.runs import Run
 from work_milestone.texts import count, one_line
@@ -143,9 +141,11 @@ def land(run: Run) -> None:
             continue
         try:
             _push(run, candidate)
-            _advance(run, candidate)
+            advance.move_main(run, candidate.commit)
         except git.RefMovedError:
             continue  # main moved: what was gated is not what main would become
+        except advance.RefusedError as error:
+            raise _wait(run, str(error)) from error
         record(run, candidate)
         run.tell("land", "landed", f"{run.main} at {candidate.commit[:10]}")
         return
@@ -161,41 +161,6 @@ def record(run: Run, candidate: Candidate) -> None:
         run.folder.path / "land.json", "land", "landed", durable=True, commit=candidate.commit, main=run.main,
         head=candidate.head, pushed_branch=bool(earlier.get("pushed_branch")),
     )  # fmt: skip
-
-
-def _advance(run: Run, candidate: Candidate) -> None:
-    """Move the local main, in the checkout that has it or by its ref alone."""
-    old = run.repo.resolve(run.main_ref)
-    if old is None or not run.repo.is_ancestor(old, candidate.commit):
-        raise git.RefMovedError(f"{run.main} has moved")
-    place = next(
-        (found.path for found in checkouts.find_all(run.repo) if found.branch == run.main and not found.bare), None
-    )
-    if place is None:
-        run.repo.move(run.main_ref, candidate.commit, old)
-        return
-    only = ("--ff-only", "--quiet", "--no-autostash", "--no-verify-signatures")
-    done = run.repo.call("merge", *only, candidate.commit, cwd=place, accept=range(256))
-    now = run.repo.resolve(run.main_ref)
-    if now == candidate.commit:
-        return
-    if now != old:
-        raise git.RefMovedError(f"{run.main} moved to {now}")
-    raise _wait(run, _obstacle(run, place, old, candidate.commit, git.decode(done.stderr)))
-
-
-def _obstacle(run: Run, place: Path, old: str, new: str, words: str) -> str:
-    """Say what keeps a checkout from being moved: by the files themselves, git's words only where they tell more."""
-    changed = set(run.repo.changed(old, new))
-    state = checkouts.read_state(run.repo, place)
-    modified = sorted(changed.intersection((*state.tracked, *state.unmerged)))
-    in_the_way = sorted(path for path in changed.difference(modified)
-                        if (place / path).exists() and not trees.has_path(run.repo, old, path))  # fmt: skip
-    if modified:
-        return f"{place}: modified and also changed by the landing: {', '.join(modified[:8])}; commit or stash them"
-    if in_the_way:
-        return f"{place}: untracked files in the way: {', '.join(in_the_way[:8])}; move them away"
-    return f"{place}: git cannot update it: {' '.join(words.split())[:500]}"
 
 
 def _wait(run: Run, reason: str, *, pushed_branch: bool = False) -> LandingWaitsError:
