@@ -170,10 +170,16 @@ class Repo:
         for path in left:
             path.unlink(missing_ok=True)
 
-    def remove_shared_lock(self, path: Path) -> None:
-        """Remove a lock file that others take too, once it has outlived every git process in the repository."""
+    def remove_shared_lock(self, path: Path, place: Path | None = None) -> None:
+        """Remove a lock file that others take too, once it has outlived every git process in the repository.
+
+        `place` is a worktree elsewhere, where such a process may be at work too.
+        """
         limit = time.monotonic() + SHARED_PATIENCE
-        while path.exists() and (time.monotonic() < limit or process_table.is_anybody_in(self.root, "git")):
+        places = {self.root, place or self.root}
+        while path.exists() and (
+            time.monotonic() < limit or any(process_table.is_anybody_in(where, "git") for where in places)
+        ):
             time.sleep(0.05)
             if time.monotonic() > limit + PATIENCE:
                 return

@@ -1,7 +1,8 @@
 """What can be known to fail, said before anything starts, all at once.
 
-Rules: every check looks and changes nothing; each fault names path, cause and the next command. Only when there
-is none does `begin` take the run lock's folder into use: the excludes, the worktrees of sessions still at work.
+Rules: every check looks and changes nothing, once what a killed run has left half done in the user's checkout is
+brought back; each fault names path, cause and the next command. Only when there is none does `begin` take the run
+lock's folder into use: the excludes, the worktrees of sessions still at work.
 """
 
 from __future__ import annotations
@@ -11,7 +12,18 @@ import sys
 import time
 from collections.abc import Collection, Iterator
 
-from work_milestone import agents, backlog_sync, checkouts, git, integration, preparation, render, sessions, trees
+from work_milestone import (
+    advance,
+    agents,
+    backlog_sync,
+    checkouts,
+    git,
+    integration,
+    preparation,
+    render,
+    sessions,
+    trees,
+)
 from work_milestone.errors import LockedError, MilestoneError, PreflightError, ProcessError
 from work_milestone.plan import list_plans
 from work_milestone.runs import Run
@@ -52,6 +64,7 @@ def call_line(run: Run) -> str:
 def _lock(run: Run) -> Iterator[str]:
     try:
         run.take()
+        advance.repair(run)
     except LockedError:
         yield (
             f"another run of milestone {run.number} is at work: process {run.lock.holder() or 'unknown'}; wait for it, "

@@ -40,6 +40,7 @@ FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "wave": {},
     "relay": {"inputs": str},
     "gates": {"commit": str, "onto": str, "head": str},
+    "advance": {"place": str, "main": str, "old": str, "new": str},
     "land": {},
     "milestone": {},
     "overlay": {"items": list},

@@ -15,6 +15,17 @@ from pathlib import Path
 from work_milestone import git
 from work_milestone.errors import GitError
 
+NOTHING = ("000000", "")  # where a tree, an index or a disk holds nothing at a path
+
+
+@dataclass(frozen=True)
+class Change:
+    """A path in which two trees differ, with its mode and object in each: NOTHING where it has none."""
+
+    path: str
+    old: tuple[str, str]
+    new: tuple[str, str]
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -100,6 +111,19 @@ def _modes(repo: git.Repo, tree: str, paths: list[str]) -> dict[str, str]:
     return {row.partition("\t")[2]: row[:6] for row in out.split("\0") if row}
 
 
+def diff(repo: git.Repo, old: str, new: str) -> list[Change]:
+    """List the paths in which two commits or trees differ."""
+    out = git.split(repo.call("diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", old, new).stdout)
+    found = []
+    for row, path in zip(out[::2], out[1::2], strict=True):
+        modes = row.removeprefix(":").split(" ")
+        before, after = (
+            (mode, blob) if mode != NOTHING[0] else NOTHING for mode, blob in zip(modes[:2], modes[2:4], strict=True)
+        )
+        found.append(Change(path, before, after))
+    return found
+
+
 def has_path(repo: git.Repo, tree: str, path: str) -> bool:
     """Tell whether a tree holds a path."""
     return bool(repo.call("ls-tree", "-z", "--name-only", tree, "--", path).stdout)
@@ -143,16 +167,16 @@ def has_attributes(repo: git.Repo, rev: str) -> bool:
     """Tell whether a commit holds `.gitattributes`, which merges must then see checked out."""
     if rev not in repo.attributed:
         names = git.split(repo.call("ls-tree", "-r", "-z", "--name-only", rev).stdout)
-        repo.attributed[rev] = any(_is_attributes(name) for name in names)
+        repo.attributed[rev] = any(is_attributes(name) for name in names)
     return repo.attributed[rev]
 
 
 def derive_attributes(repo: git.Repo, new: str, old: str, changed: Iterable[str]) -> None:
     """Note that a commit holds `.gitattributes` as another does, unless it changes one."""
-    if old in repo.attributed and not any(_is_attributes(name) for name in changed):
+    if old in repo.attributed and not any(is_attributes(name) for name in changed):
         repo.attributed[new] = repo.attributed[old]
 
 
-def _is_attributes(path: str) -> bool:
+def is_attributes(path: str) -> bool:
     """Tell whether a path is one of the files that git reads attributes from."""
     return path.rpartition("/")[2] == ".gitattributes"

@@ -35,6 +35,7 @@ BESIDE = frozenset({("attempts", "process"), ("attempts", "process_table"), ("ga
                     ("settings", "fields"), ("settings", "plan"), ("settings", "yaml_files"),
                     ("backlog", "front_matter"), ("backlog_files", "backlog"),
                     ("backlog_files", "front_matter"), ("trees", "git"), ("checkouts", "git"),
+                    ("rollback", "git"), ("rollback", "trees"),
                     ("salvage", "checkouts"), ("salvage", "git"), ("worktrees", "checkouts"),
                     ("worktrees", "git"), ("gates", "checkouts"), ("gates", "worktrees"),
                     ("hunks", "additions"), ("hunks", "imports"), ("content", "hunks"),
