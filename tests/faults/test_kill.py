@@ -7,6 +7,7 @@ kills the run by its recorded pid.
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 
 import pytest
 
@@ -32,12 +33,12 @@ MOMENTS = [  # an update of a ref by the run itself: which ref, the how manyth t
 ]
 
 
-def make(box: Sandbox, *, gate: str = ":", landing: str = ":") -> Sandbox:
+def make(box: Sandbox, *, gate: str = ":", landing: str = ":", files: Mapping[str, str] | None = None) -> Sandbox:
     """Two items and a third that needs the first, gates before each merge and before the landing."""
     text = plan([[item(11), item(12)], [item(13, 11)]], pre=['. "$OUT/gate"'], post=['. "$OUT/landing"'])
     for name, script in (("strike", STRIKE), ("gate", gate), ("landing", landing)):
         box.script(name, '. "$OUT/strike"\n' + script if name != "strike" else script)
-    return box.make(text)
+    return box.make(text, files=files)
 
 
 def hook_updates(box: Sandbox, state: str, ref: str, number: int, more: str = ":") -> None:
@@ -134,6 +135,48 @@ def test_killed_by_a_hook_of_the_users(box: Sandbox, undisturbed: str, hook: str
     assert first.rc == (KILLED if was_struck(box) else 0)
     box.milestone()
     require_done(box, undisturbed)
+
+
+HALF = 'if [ "$PWD" = "$(cat "$OUT/checkout")" ] && strike file {}; then kill -9 $PPID; fi; exec cat'
+
+
+def half_updated(box: Sandbox, number: int) -> Sandbox:
+    """Let the run and its git be killed at the n-th file that the landing brings to the checkout, and see it happen."""
+    box.script("checkout", str(box.root))
+    make(box, files={".gitattributes": "item-* filter=half\n"})
+    box.script("half", '. "$OUT/strike"\n' + HALF.format(number))
+    box.git("config", "filter.half.smudge", '. "$OUT/half"')
+    box.git("config", "filter.half.clean", "cat")
+    box.milestone(rc=KILLED)
+    assert (box.root / ".git/index.lock").exists()
+    assert box.files("main").isdisjoint({"item-11.txt"})
+    return box
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("word", ["milestone", "land"])
+def test_killed_with_git_while_it_updates_the_checkout(box: Sandbox, word: str, number: int) -> None:
+    half_updated(box, number).doit(word, "n=3", rc=0)
+    assert (box.root / "item-13.txt").exists()
+    box.milestone()
+    require_done(box, box.rev("main^2^{tree}"))
+
+
+def test_what_a_person_does_to_a_half_updated_checkout_survives(box: Sandbox) -> None:
+    half_updated(box, 3)
+    mine = box.write("item-12.txt", "mine\n")
+    box.write("README.md", "mine\n")
+    box.write("notes.txt", "mine\n")
+    done = box.milestone(rc=1)
+    assert "somebody has changed them since: item-12.txt" in done.text
+    assert "untracked files in the way: item-12.txt" in done.text
+    assert box.git("status", "--porcelain").splitlines() == [" M README.md", "?? item-12.txt", "?? notes.txt"]
+    assert mine.read_text() == "mine\n"
+    mine.unlink()
+    box.milestone()
+    assert box.git("status", "--porcelain").splitlines() == [" M README.md", "?? notes.txt"]
+    box.require_landed(*ISSUES)
+    assert box.starts() == dict.fromkeys(ISSUES, 1)
 
 
 def test_killed_again_and_again_each_time_a_little_later(box: Sandbox, undisturbed: str) -> None:
