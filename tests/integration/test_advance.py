@@ -356,6 +356,49 @@ def test_three_hundred_files_and_a_kill_at_any_moment(sandbox: Sandbox, after: i
     run.lock.release()
 
 
+@pytest.mark.parametrize("moment", ["file", "ref"])
+def test_what_is_out_of_a_sparse_checkout_stays_out(scene: Scene, moment: str) -> None:
+    scene.sandbox.git("sparse-checkout", "set", "--cone", "zz")
+    scene.before = snapshot(scene.place)
+    assert "odd" not in scene.before
+    if moment == "file":
+        scene.kill_at(3)
+    else:
+        hook = scene.hook("prepared", "refs/heads/main")
+        scene.kill()
+        hook.unlink()
+    scene.repair()
+    scene.require_as_before()
+    scene.require_moves()
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_submodules_that_come_and_go(sandbox: Sandbox, number: int) -> None:
+    def commit(*modules: str, **files: str) -> str:
+        for name in modules:
+            sandbox.git("update-index", "--add", "--cacheinfo", f"160000,{sandbox.base},{name}")
+            (sandbox.root / name).mkdir(exist_ok=True)
+        return sandbox.commit("feat: modules", {path.replace("_", "."): text for path, text in files.items()})
+
+    old = commit("goes", "becomes.txt", was_txt="file\n")
+    before = snapshot(sandbox.root)
+    sandbox.git("switch", "-qc", "topic")
+    sandbox.git("rm", "-q", "goes", "becomes.txt", "was.txt")
+    new = commit("comes", "was.txt", becomes_txt="file\n", z="new\n")
+    sandbox.git("switch", "-q", "main")
+    assert snapshot(sandbox.root) == before
+    modes = {change.path: (change.old[0], change.new[0]) for change in trees.diff(git.Repo(sandbox.root), old, new)}
+    assert modes["goes"] == modes["comes"][::-1] == ("160000", "000000")
+    assert modes["becomes.txt"] == modes["was.txt"][::-1] == ("160000", "100644")
+    sandbox.git("read-tree", "-m", "-u", old, new)
+    if number == 1:
+        sandbox.git("read-tree", old)
+        (sandbox.root / "z").unlink()
+    assert rollback.undo(git.Repo(sandbox.root), sandbox.root, old, new).left == ()
+    assert snapshot(sandbox.root) == before
+    assert sandbox.status() == ""
+
+
 # a person in between
 
 
