@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from work_milestone import (
+    baseline,
     closing,
     demo,
     edges,
@@ -43,18 +44,20 @@ def task_preflight() -> Task:
 
 
 def task_plan() -> Iterator[Task]:
-    """The plan as steps: the branch, each wave's items, the wave and its relay, the gates, the landing."""
+    """The plan as steps: branch and baseline, each wave's items, the wave and its relay, the gates, the landing."""
     if run.plan is None:
         yield step("milestone", preflight.check, run, doc=describe_milestone(run))
         return
     yield step("branch", integration.begin, run, doc=run.branch, after=["preflight"],
                fresh=lambda: integration.is_ready(run), receipt=run.folder.path / "branch.json")  # fmt: skip
+    yield step("baseline", baseline.check, run, doc="every gate, on what there is before any merge", after=["branch"],
+               fresh=lambda: baseline.is_known(run), receipt=run.folder.path / "baseline.json")  # fmt: skip
     before = edges.before(run.waves, eager=run.settings.schedule == "eager", partial=is_partial())
     for wave in run.waves:
         for item in wave.items:
             yield from item_steps(wave, item, before[item.issue])
         yield from wave_steps(wave)
-    worked = ["branch", *(f"mend:{issue}" for issue in run.dispatched)]
+    worked = ["baseline", *(f"mend:{issue}" for issue in run.dispatched)]
     worked += [f"relay:{wave.wave}" for wave in run.waves[-1:]]
     yield step("followups", followups.require_dispatched, run, doc="what came up meanwhile, for a further graph",
                after=worked, fresh=lambda: followups.is_dispatched(run))  # fmt: skip
@@ -90,7 +93,7 @@ def wave_steps(wave: Wave) -> Iterator[Task]:
     number, folder = wave.wave, run.folder.wave(wave.wave)
     told = count(len(wave.items), "item")
     yield step(f"wave:{number}", relay.settle, run, wave, doc=f"wave {number} · {told} settled",
-               after=["branch", *(f"mend:{item.issue}" for item in wave.items)],
+               after=["baseline", *(f"mend:{item.issue}" for item in wave.items)],
                fresh=lambda: relay.is_settled(run, wave), receipt=folder / "wave.json")  # fmt: skip
     yield step(f"relay:{number}", relay.write, run, wave, doc=f"wave {number} · what the next waves are told",
                after=[f"wave:{number}"], fresh=lambda: relay.is_fresh(run, wave),

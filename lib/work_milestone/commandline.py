@@ -14,7 +14,7 @@ from doit import doit_cmd
 _NAMED = re.compile(r"([a-z]+):(\d+)")
 _BARRIERS = frozenset({"milestone", "land", "gates", "followups", "wave", "relay"})
 _OF_ITEM = frozenset({"worktree", "lock", "prompt", "spawn", "merge", "mend", "item"})
-RUN_STEPS = frozenset({"preflight", "branch"}) | _OF_ITEM | _BARRIERS
+RUN_STEPS = frozenset({"preflight", "branch", "baseline"}) | _OF_ITEM | _BARRIERS
 
 
 def variables() -> dict[str, str]:

@@ -146,13 +146,3 @@ class Context:
     def main_ref(self) -> str:
         """Main's ref."""
         return f"refs/heads/{self.main}"
-
-    @cached_property
-    def backlog(self) -> Groomed | None:
-        """The backlog: git's where git tracks one, else what lies in the checkout, None when there is none."""
-        rev = self.repo.resolve(self.ref) or self.repo.resolve(self.main_ref)
-        blobs = trees.read_files(self.repo, rev, *backlog_files.PLACES) if rev else {}
-        if any(path.startswith("backlog/tasks/") for path in blobs):
-            return Groomed(backlog_files.read_backlog(blobs), tracked=True)
-        content = backlog_files.load_backlog(self.root)
-        return Groomed(content, tracked=False) if content else None

@@ -5,6 +5,7 @@ Rules:
   before is settled. `schedule: eager`: it waits for the merges of what it depends on, and of the earlier items of
   its conflict group.
 - In a wave with `parallel: false` an item waits for the merge of the one before it.
+- Nothing starts before the baseline of the gates is known.
 - When single items were named, barriers are left out: what an item depends on is what it waits for.
 """
 
@@ -29,7 +30,7 @@ def before(waves: Sequence[Wave], *, eager: bool = False, partial: bool = False)
                 if not wave.parallel and previous is not None:
                     after.append(previous)
             barrier = [f"relay:{wave.wave - 1}"] if wave.wave > 1 and not eager and not partial else []
-            edges[item.issue] = ["branch", *barrier, *(f"mend:{issue}" for issue in dict.fromkeys(after))]
+            edges[item.issue] = ["baseline", *barrier, *(f"mend:{issue}" for issue in dict.fromkeys(after))]
             if item.conflict_group is not None:
                 in_group[item.conflict_group] = item.issue
             previous = item.issue

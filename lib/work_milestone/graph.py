@@ -87,7 +87,7 @@ def _look_at_receipts(run: Run) -> None:
     try:
         for issue in run.folder.issues() & run.items.keys():
             run.result(issue), run.merge(issue)
-        for name in ("branch", "overlay", "gates", "advance", "land", "milestone"):
+        for name in ("branch", "baseline", "overlay", "gates", "advance", "land", "milestone"):
             run.folder.load(run.folder.path / f"{name}.json")
     except MilestoneError as error:
         run.faults.append(str(error))

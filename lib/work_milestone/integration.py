@@ -5,6 +5,7 @@ Rules:
   and what is replaced stays under a ref.
 - The receipt is written before the ref, so that a run killed between the two finds its own branch and not a
   foreign one.
+- As long as nothing rests on it, it follows main: who mends main before anything has begun begins with what is mended.
 - The branch is checked out nowhere; gates see it in a worktree of their own, detached.
 """
 
@@ -22,7 +23,8 @@ def is_ready(run: Run) -> bool:
     """Tell whether the branch stands, or is not needed any more."""
     if run.branch_receipt is None:
         return False
-    return run.repo.resolve(run.ref) is not None or run.complete
+    head = run.repo.resolve(run.ref)
+    return run.complete if head is None else not run.is_behind(head)
 
 
 def is_foreign(run: Run) -> bool:
@@ -57,6 +59,7 @@ def begin(run: Run) -> None:
     if main is None:
         raise MilestoneError(f"branch {run.main} does not exist; name the one to land on: main=NAME")
     old = run.repo.resolve(run.ref)
+    follows = old is not None and run.is_behind(old)
     if run.branch_receipt is None:
         resumed = old is not None and run.settings.branch != "recreate"
         if old and not resumed:
@@ -64,12 +67,16 @@ def begin(run: Run) -> None:
         base = (run.repo.merge_base(main, old) or main) if old and resumed else _first_base(run, main)
         target = old if old and resumed else main
         _record(run, base)
+    elif follows:
+        target = main
     else:
         # A milestone that has landed and got new items starts from main as it is now. One that has not was killed
         # before it made the branch, or the branch was deleted: what was merged is merged again, from sessions' heads.
         target = old or (main if run.parts else str(run.branch_receipt["base"]))
     if old != target:
         run.repo.move(run.ref, target, old or git.ABSENT)
+    if follows:
+        _record(run, main)  # after the ref: of a run killed between the two the branch follows main all the same
     run.head = target
     run.tell("branch", "ready", f"{run.branch} at {target[:10]}")
 

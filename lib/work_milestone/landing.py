@@ -15,10 +15,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from work_milestone import advance, backlog_sync, candidates, gates, git, integration, trees
+from work_milestone import advance, backlog_sync, baseline, candidates, git, integration, trees
 from work_milestone.errors import LandingWaitsError, MilestoneError
 from work_milestone.runs import Run
-from work_milestone.texts import count, one_line
+from work_milestone.texts import one_line
 
 TRIES = 3
 CANDIDATE = "landing"
@@ -26,11 +26,15 @@ CANDIDATE = "landing"
 
 @dataclass(frozen=True)
 class Candidate:
-    """What main is to become: `commit` on top of `onto`, with all of `head`; `onto` itself when that has it all."""
+    """What main is to become: `commit` on top of `onto`, with all of `head`; `onto` itself when that has it all.
+
+    `tree` is known of one that has just been made.
+    """
 
     commit: str
     onto: str
     head: str
+    tree: str = ""
 
 
 def is_landed(run: Run) -> bool:
@@ -84,22 +88,19 @@ def check(run: Run) -> None:
     wanted = run.require_plan().gates
     commands = (*wanted.pre_merge, *wanted.post_merge) if candidate.commit != candidate.onto else ()
     began = time.time()
-    failure = gates.check(
-        run.pool, integration.folder(run), candidate.commit, commands,
-        run.folder.path / "gates" / CANDIDATE, run.settings.timeout,
-    )  # fmt: skip
+    report = baseline.judge(run, candidate.commit, candidate.tree, commands, CANDIDATE, strict=wanted.post_merge)
+    failure = report.failure
     path = run.folder.path / "gates.json"
     where: dict[str, Any] = {"commit": candidate.commit, "onto": candidate.onto, "head": candidate.head}
     if failure:
-        run.folder.write(path, "gates", "failed", reason=failure.reason, log=str(failure.log), **where)
+        where |= {"log": str(failure.log), "code": failure.code, "tail": list(failure.tail)}
+        run.folder.write(path, "gates", "failed", reason=failure.reason, **where)
         raise MilestoneError(
             f"{failure.reason}; {run.main} is untouched; log: {failure.log}; mend it on {run.branch} (or skip the "
             f"item that brought it), then: doit milestone n={run.number}"
         )
     run.folder.write(path, "gates", "passed", **where)
-    run.tell(
-        "gates", "passed", f"{count(len(commands), 'gate')} on {candidate.commit[:10]}", elapsed=time.time() - began
-    )
+    run.tell("gates", "passed", report.describe(candidate.commit), elapsed=time.time() - began)
 
 
 def _build(run: Run) -> Candidate:
@@ -120,7 +121,7 @@ def _build(run: Run) -> Candidate:
     tree = trees.edit(run.repo, merged.tree, changes)
     commit = run.repo.commit_tree(tree, [onto, head], _message(run), time.time())
     run.repo.move(f"refs/milestone/{run.number}/candidate/{CANDIDATE}", commit)
-    return Candidate(commit, onto, head)
+    return Candidate(commit, onto, head, tree)
 
 
 def _message(run: Run) -> str:

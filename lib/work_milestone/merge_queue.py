@@ -28,7 +28,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from work_milestone import backlog_sync, candidates, completeness, followups, gates, git, integration, mending, process
+from work_milestone import (
+    backlog_sync,
+    baseline,
+    candidates,
+    completeness,
+    followups,
+    gates,
+    git,
+    integration,
+    mending,
+    process,
+)
 from work_milestone.candidates import Candidate, Refusal
 from work_milestone.conflicts import Class
 from work_milestone.errors import GitError
@@ -151,7 +162,7 @@ def _try(run: Run, item: Item, result: Receipt) -> None:
         return
     if failure:
         _record(run, item, Merge.GATE, failure.reason, log=str(failure.log), code=failure.code, onto=onto,
-                command=failure.command, candidate=built.commit)  # fmt: skip
+                tail=list(failure.tail), command=failure.command, candidate=built.commit)  # fmt: skip
         return
     whole = result["status"] != Session.PARTIAL
     if not whole:
@@ -173,10 +184,7 @@ def _gate(run: Run, item: Item, built: Candidate, pin: str) -> gates.Failure | N
     if not wanted:
         return None
     run.repo.move(pin, built.commit)
-    return gates.check(
-        run.pool, integration.folder(run), built.commit, wanted, run.folder.path / "gates" / str(item.issue),
-        run.settings.timeout,
-    )  # fmt: skip
+    return baseline.judge(run, built.commit, built.tree, wanted, str(item.issue)).failure
 
 
 def _check_mended(run: Run, item: Item, source: str) -> str:

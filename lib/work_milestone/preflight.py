@@ -16,6 +16,7 @@ from work_milestone import (
     advance,
     agents,
     backlog_sync,
+    baseline,
     checkouts,
     git,
     integration,
@@ -235,6 +236,7 @@ def notes(run: Run) -> Iterator[str]:
     """Say what does not stand in the way and should be known."""
     yield from run.require_plan().notes
     yield from backlog_sync.notes(run)
+    yield from baseline.notes(run)
     for issue in sorted(run.folder.issues() - run.items.keys()):
         yield f"#{issue} is not in the plan any more; what it left stays in {run.folder.item(issue)}"
     for issue in run.items:

@@ -24,6 +24,7 @@ VERSION = 1
 # What each step's receipt must hold to be one; a commit is named by its id.
 FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "branch": {"branch": str, "base": str, "main": str},
+    "baseline": {"head": str, "gates": list, "red": dict},
     "worktree": {"branch": str, "path": str, "base": str, "attempt": int, "kind": str},
     "lock": {"mark": str},
     "session": {

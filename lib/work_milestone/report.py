@@ -18,7 +18,7 @@ from rich.cells import cell_len, set_cell_size
 from work_milestone import landing
 from work_milestone.plan import Item, list_plans
 from work_milestone.runs import Run
-from work_milestone.texts import one_line, span
+from work_milestone.texts import one_line, shown, span
 
 MOST_ROWS = 200
 WIDE = 140
@@ -37,6 +37,7 @@ class Row:
     cost: float | None
     place: str
     log: str
+    tail: list[str]
     next: str
 
 
@@ -64,7 +65,9 @@ def _row(run: Run, item: Item) -> Row:
         state, detail, place = "running", f"attempt {attempt.name}", Path(str(session.get("path", ""))).name
     if facts.parts and not facts.merged and state == "partial":
         detail = "its finished part is merged" + (f"; left: {one_line(str(result.get('notes', '')))[:200]}")
-    return Row(item, state, detail, elapsed, cost, place, log, _next(run, item, state))
+    said = merge.get("tail") if state == "gate" else None
+    tail = [shown(line, WIDE) for line in said] if isinstance(said, list) else []
+    return Row(item, state, detail, elapsed, cost, place, log, tail, _next(run, item, state))
 
 
 def _next(run: Run, item: Item, state: str) -> str:
@@ -144,6 +147,8 @@ def print_summary(run: Run, page: Page) -> None:
         _print_table(page, shown[:MOST_ROWS])
     for row in [row for row in lines if not run.settled(row.item.issue)][:MOST_ROWS]:
         page.print(f"#{row.item.issue} {row.state}: {row.detail or 'not done'}")
+        for line in row.tail:
+            page.print(f"    | {line}")
         if row.log:
             page.print(f"    log:  {row.log}")
         if row.next:

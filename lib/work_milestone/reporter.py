@@ -24,9 +24,10 @@ from work_milestone.runs import Run
 from work_milestone.texts import span, wants_color
 
 OK, UNSETTLED, BROKEN = 0, 1, 2
+BEGINNING = ("preflight", "baseline")  # where one of them fails, nothing is under way that could be summed up
 COLORS = {"complete": "32", "merged": "32", "passed": "32", "landed": "32", "closed": "32", "started": "36",
-          "adopted": "36", "settled": "1", "written": "2", "note": "33", "waiting": "33", "partial": "33",
-          "retry": "33", "skipped": "33", "ready": "2"}  # fmt: skip
+          "adopted": "36", "accepted": "33", "mended": "32", "settled": "1", "written": "2", "note": "33",
+          "waiting": "33", "partial": "33", "retry": "33", "skipped": "33", "ready": "2"}  # fmt: skip
 
 
 class Console:
@@ -82,7 +83,7 @@ class Reporter:
 
     def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
         """Begin: events are shown when steps are worked, and not just a verb."""
-        self.works = any("branch" in tasks[name].task_dep or name in ("preflight", "branch") for name in selected)
+        self.works = any("baseline" in tasks[name].task_dep or name in ("branch", *BEGINNING) for name in selected)
         self.works = self.works or any(task.startswith(("item:", "milestone")) for task in selected)
         self.run.journal.listeners.append(self._tell)
 
@@ -123,7 +124,7 @@ class Reporter:
         broken = any(broken for *_, broken in self.failures)
         if "followups" in failed and not (stopped_by or broken) and generations.can_follow():
             generations.follow(self.run)
-        if self.works and self.run.plan and not any(name == "preflight" for name, *_ in self.failures):
+        if self.works and self.run.plan and not any(name in BEGINNING for name, *_ in self.failures):
             self._summarize()
         if stopped_by:
             raise SystemExit(128 + stopped_by[0])

@@ -87,6 +87,28 @@ class Run(Context):
         return found
 
     @cached_property
+    def backlog(self) -> Groomed | None:
+        """The backlog: git's where git tracks one, else what lies in the checkout, None when there is none."""
+        rev = self.repo.resolve(self.ref)
+        if rev is None or self.is_behind(rev):
+            rev = self.repo.resolve(self.main_ref)
+        blobs = trees.read_files(self.repo, rev, *backlog_files.PLACES) if rev else {}
+        if any(path.startswith("backlog/tasks/") for path in blobs):
+            return Groomed(backlog_files.read_backlog(blobs), tracked=True)
+        content = backlog_files.load_backlog(self.root)
+        return Groomed(content, tracked=False) if content else None
+
+    def is_behind(self, head: str) -> bool:
+        """Tell whether main has moved on from the integration branch's head, on which nothing rests yet."""
+        if self.branch_receipt is None or any(self.folder.attempts(issue) for issue in self.folder.issues()):
+            return False
+        main = self.repo.resolve(self.main_ref)
+        if main in (None, head) or self.parts or self.complete:
+            return False
+        return head == self.branch_receipt["base"] or self.repo.is_ancestor(head, str(main))
+
+
+    @cached_property
     def parts(self) -> dict[int, dict[str, bool]]:
         """By item, the heads that git shows as merged, and whether each was the whole of the item."""
         if not self.branch_receipt:

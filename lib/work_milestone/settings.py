@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "milestone.yaml"
 KNOWN_AGENTS = ("claude", "command")
-RUN_VARIABLES = frozenset({"n", "allow_dirty", "branch"})
+RUN_VARIABLES = frozenset({"n", "allow_dirty", "branch", "gates"})
 
 _GIB = 1 << 30
 _NUMBERS = {"retries": int, "mends": int, "generations": int, "max_sessions": int, "budget_usd": float}
@@ -93,6 +93,7 @@ class Settings(BaseModel):
     """The settings of a run. `timeout` is in seconds, `budget_usd` is for each session.
 
     `remote` is None when nobody has set it, the name of a remote, or "none": then nothing is ever pushed.
+    `gates` is None when nobody has set it: as the run had it before, and "all" in the beginning.
     `from_command_line` has the names of the keys that variables have set, which outrank an item's own.
     """
 
@@ -120,6 +121,7 @@ class Settings(BaseModel):
 
     allow_dirty: StrictBool = False
     branch: Literal["resume", "recreate"] | None = None
+    gates: Literal["all", "baseline"] | None = None
     from_command_line: frozenset[str] = frozenset()
 
 

@@ -19,6 +19,12 @@ def last_line(text: str, width: int = 300) -> str:
     return one_line(lines[-1])[:width] if lines else ""
 
 
+def last_lines(text: str, most: int = 5, width: int = 160) -> list[str]:
+    """Return the last lines that say anything: printable, indented as they are, of at most `width` characters."""
+    lines = ("".join(char if char.isprintable() else " " for char in line.expandtabs(4)) for line in text.splitlines())
+    return [cut for line in lines if (cut := line[:width].rstrip())][-most:]
+
+
 def shown(text: object, limit: int = 60) -> str:
     """Text for a message: one line, printable, bounded."""
     words = str(text)

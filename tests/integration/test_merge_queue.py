@@ -276,11 +276,14 @@ def test_a_branch_that_others_move_is_merged_onto_as_it_is(sandbox: Sandbox) -> 
 
 
 def test_a_branch_that_never_rests_is_told(sandbox: Sandbox) -> None:
-    run = begin(sandbox, f"git update-ref {REF} $(git commit-tree -p {REF} -m theirs {REF}^{{tree}})")
+    more = f'{{ git ls-tree {REF} | awk "\\$4 != \\"n\\""; printf "100644 blob %s\\tn\\n" "$blob"; }} | git mktree'
+    theirs = f"git update-ref {REF} $(git commit-tree -p {REF} -m theirs $({more}))"
+    run = begin(sandbox, f"echo . >> ../n && blob=$(git hash-object -w ../n) && {theirs}")
     finish(sandbox, run, 42, {"a": "a"})
     assert merge(run, 42) == "conflict"
     assert "moved by others" in reason(run, 42)
     assert "a" not in sandbox.tree(REF)
+    assert len((integration.folder(run).parent / "n").read_text()) == 2 * merge_queue.TRIES, "gated anew each time"
 
 
 def test_git_shows_a_merge_when_the_run_folder_is_gone(sandbox: Sandbox) -> None:

@@ -46,12 +46,12 @@ BOOLS = [False, True]
 @pytest.mark.parametrize("group", BOOLS)
 def test_every_combination(eager: bool, partial: bool, parallel: bool, depends: bool, group: bool) -> None:
     found = edges.before(two_waves(parallel=parallel, depends=depends, group=group).waves, eager=eager, partial=partial)
-    assert found[10] == ["branch"]
+    assert found[10] == ["baseline"]
     barrier = {"relay:1"} if not eager and not partial else set()
     on_the_group = group and eager and not partial
-    assert set(found[20]) == {"branch"} | barrier | ({"mend:10"} if depends or on_the_group else set())
+    assert set(found[20]) == {"baseline"} | barrier | ({"mend:10"} if depends or on_the_group else set())
     in_a_row = not parallel and not partial
-    assert set(found[21]) == {"branch"} | barrier | ({"mend:20"} if in_a_row else set())
+    assert set(found[21]) == {"baseline"} | barrier | ({"mend:20"} if in_a_row else set())
     assert all(len(names) == len(set(names)) for names in found.values()), "no edge twice"
 
 
@@ -61,28 +61,28 @@ def test_eager_group_waits_for_its_latest_member_alone(parallel: bool) -> None:
     found = edges.before(
         plan(*(wave(at, item, parallel=parallel) for at, item in enumerate(group, 1))).waves, eager=True
     )
-    assert found == {1: ["branch"], 2: ["branch", "mend:1"], 3: ["branch", "mend:2"]}
+    assert found == {1: ["baseline"], 2: ["baseline", "mend:1"], 3: ["baseline", "mend:2"]}
 
 
 def test_group_skips_waves_without_it() -> None:
     found = edges.before(
         plan(wave(1, {"issue": 1, "conflict_group": 0}), wave(2, {"issue": 2}),
              wave(3, {"issue": 3, "conflict_group": 0})).waves, eager=True)  # fmt: skip
-    assert found == {1: ["branch"], 2: ["branch"], 3: ["branch", "mend:1"]}
+    assert found == {1: ["baseline"], 2: ["baseline"], 3: ["baseline", "mend:1"]}
 
 
 def test_group_in_a_wave_that_goes_one_by_one_is_ordered_by_the_wave() -> None:
     pair = [{"issue": 1, "conflict_group": 0}, {"issue": 2, "conflict_group": 0}]
-    assert edges.before(plan(wave(1, *pair, parallel=False)).waves, eager=True)[2] == ["branch", "mend:1"]
+    assert edges.before(plan(wave(1, *pair, parallel=False)).waves, eager=True)[2] == ["baseline", "mend:1"]
     apart = [pair[0], {"issue": 9}, pair[1]]
-    assert edges.before(plan(wave(1, *apart, parallel=False)).waves, eager=True)[2] == ["branch", "mend:9"]
+    assert edges.before(plan(wave(1, *apart, parallel=False)).waves, eager=True)[2] == ["baseline", "mend:9"]
 
 
 def test_partial_keeps_every_dependency() -> None:
     chain = plan(wave(1, {"issue": 1}), wave(2, {"issue": 2, "depends_on": (1,)}),
                  wave(3, {"issue": 3, "depends_on": (1, 2)}))  # fmt: skip
     found = edges.before(chain.waves, partial=True)
-    assert found == {1: ["branch"], 2: ["branch", "mend:1"], 3: ["branch", "mend:1", "mend:2"]}
+    assert found == {1: ["baseline"], 2: ["baseline", "mend:1"], 3: ["baseline", "mend:1", "mend:2"]}
 
 
 # any valid plan
@@ -121,7 +121,7 @@ def load(document: dict[str, Any]) -> Plan:
 def graph(made: Plan, *, eager: bool, partial: bool) -> dict[str, set[str]]:
     """The steps of dodo.py that edges lead to and from."""
     before = edges.before(made.waves, eager=eager, partial=partial)
-    found: dict[str, set[str]] = {"branch": set()}
+    found: dict[str, set[str]] = {"branch": set(), "baseline": {"branch"}}
     for each in made.waves:
         for item in each.items:
             found[f"mend:{item.issue}"] = set(before[item.issue])

@@ -17,13 +17,13 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "errors", "texts"}),
     frozenset({"process", "process_table", "attempts", "gate_process", "supervisor", "receipts", "journal", "states",
                "branches", "yaml_files", "fields", "plan_rules", "plan", "settings", "additions", "imports", "hunks",
-               "content"}),
+               "content", "ledger"}),
     frozenset({"overlay", "git", "trees", "checkouts", "worktrees", "salvage", "gates", "render", "agents",
                "completion", "front_matter", "backlog", "backlog_files", "new_task", "edges", "conflicts",
                "completeness"}),
-    frozenset({"context", "runs", "integration", "backlog_sync", "relay", "preparation", "results", "sessions",
-               "followups", "mending", "candidates", "merge_queue", "rollback", "advance", "landing", "closing",
-               "verdicts", "preflight", "report", "verbs"}),
+    frozenset({"context", "runs", "integration", "baseline", "backlog_sync", "relay", "preparation", "results",
+               "sessions", "followups", "mending", "candidates", "merge_queue", "rollback", "advance", "landing",
+               "closing", "verdicts", "preflight", "report", "verbs"}),
     frozenset({"commandline", "generations", "schedule", "reporter", "graph", "demo", "dodo"}),
 )  # fmt: skip
 # The steps and the wiring are made of each other, without circles. Below them, what leans on its own layer is named.

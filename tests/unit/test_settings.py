@@ -55,6 +55,7 @@ def test_defaults(tmp_path: Path) -> None:
         "schedule": "waves",
         "allow_dirty": False,
         "branch": None,
+        "gates": None,
         "from_command_line": frozenset(),
     }
 
@@ -178,6 +179,8 @@ def test_file_is_refused(write: Write, text: str, expected: str) -> None:
         ("remote", "", "remote (empty) is no remote; write its name, or none"),
         ("allow_dirty", "maybe", "allow_dirty must be true or false; write one of them, without quotes"),
         ("branch", "delete", "branch must be resume or recreate; write one of them"),
+        ("gates", "none", "gates must be all or baseline; write one of them"),
+        ("gates", "", "gates must be all or baseline; write one of them"),
         ("links", "a,/b", "an entry of links /b is no path inside the repository"),
     ],
 )
