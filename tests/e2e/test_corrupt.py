@@ -47,6 +47,7 @@ DAMAGE: dict[str, Callable[[Path], bytes]] = {
 }
 IN_THE_MIDDLE = [
     "branch.json",
+    "baseline.json",
     *(f"items/1/{name}.json" for name in ("worktree", "lock", "result", "merge")),
     "items/1/attempts/1/session.json",
     "items/1/attempts/1/exit.json",
@@ -62,7 +63,7 @@ WAYS_IN_THE_MIDDLE = [
     if Path(name).stem in DECISIVE or how in ("empty", "foreign", "hollow", "twisted")
 ]
 AT_THE_END = [
-    *(f"{name}.json" for name in ("branch", "gates", "land", "milestone")),
+    *(f"{name}.json" for name in ("branch", "baseline", "gates", "land", "milestone")),
     *(f"items/1/{name}.json" for name in ("worktree", "result", "merge")),
     *(f"waves/1/{name}.json" for name in ("wave", "relay")),
     "items/1/attempts/1/session.json",
@@ -234,7 +235,9 @@ def test_a_part_of_the_run_folder_is_gone(killed: Sandbox, name: str) -> None:
     assert starts == {1: 1, 2: 1}
 
 
-@pytest.mark.parametrize("name", ["journal.jsonl", "gates", "waves", "worktrees", "integration"])
+@pytest.mark.parametrize(
+    "name", ["journal.jsonl", "baseline.json", "gates", "gates/green", "waves", "worktrees", "integration"]
+)
 def test_something_else_stands_in_the_run_folder(killed: Sandbox, name: str) -> None:
     """A file where a folder should be, a folder where a file should be: a clear line, or it goes on."""
     path = killed.root / FOLDER / name

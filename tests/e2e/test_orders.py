@@ -13,7 +13,7 @@ PER_ITEM = ("worktree", "lock", "prompt", "spawn", "merge", "item")
 
 def steps(*waves: tuple[int, ...]) -> list[str]:
     """The graph's steps in the order of the plan."""
-    found = ["preflight", "branch"]
+    found = ["preflight", "branch", "baseline"]
     for number, issues in enumerate(waves, 1):
         found += [f"{step}:{issue}" for issue in issues for step in PER_ITEM]
         found += [f"wave:{number}", f"relay:{number}"]
@@ -21,7 +21,7 @@ def steps(*waves: tuple[int, ...]) -> list[str]:
 
 
 def test_the_list_before_in_the_middle_and_after(box: Sandbox) -> None:
-    box.make(plan([[item(2), item(1)], [item(3, 1)]]))
+    box.make(plan([[item(2), item(1)], [item(3, 1)]], pre=["true"]))
     wanted = steps((2, 1), (3,))
     before = box.states()
     assert [step for step in before if step in wanted] == wanted
@@ -32,7 +32,13 @@ def test_the_list_before_in_the_middle_and_after(box: Sandbox) -> None:
     box.await_idle()
     middle = box.states()
     fresh = {step for step in wanted if middle[step] == "U"}
-    assert fresh >= {"branch", "wave:1", "relay:1", *(f"{step}:{issue}" for issue in (1, 2) for step in PER_ITEM)}
+    assert fresh >= {
+        "branch",
+        "baseline",
+        "wave:1",
+        "relay:1",
+        *(f"{step}:{issue}" for issue in (1, 2) for step in PER_ITEM),
+    }
     assert not fresh & {"spawn:3", "merge:3", "item:3", "wave:2", "gates", "land", "milestone"}
     box.milestone()
     after = box.states()

@@ -13,7 +13,7 @@ from tests.e2e.test_review_sessions import KILLED, STRIKING, require_own_files
 BRANCH = "milestone/3-test"
 PAIR = [[item(1), item(2)]]
 TOUCH = "echo $MILESTONE_ITEM > README.md; commit 'docs: readme'; report COMPLETE"
-GATE = 'test -f "$OUT/allowed"'
+GATE = 'git diff --quiet main || test -f "$OUT/allowed"'
 By = Callable[[Sandbox], object]
 
 

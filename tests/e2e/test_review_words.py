@@ -132,13 +132,13 @@ def test_a_step_that_there_is_not(box: Sandbox, words: list[str], told: str) -> 
 
 def test_no_receipt_of_a_newer_version_ends_in_a_traceback(box: Sandbox) -> None:
     """Half done, and then at the end; what a receipt stands for is not done a second time."""
-    box.make(plan([[item(1)], [item(2)]], post=['test -f "$OUT/allowed"']), retries=0)
+    box.make(plan([[item(1)], [item(2)]], pre=["true"], post=['test -f "$OUT/allowed"']), retries=0)
     box.milestone(rc=1)
     half = newer(box, but=())
     (box.outside / "allowed").touch()
     box.milestone()
-    end = newer(box, but=half - {"branch", "spawn", "merge"})
-    assert {"branch", "worktree", "lock", "session", "spawn", "merge", "wave", "relay", "gates"} <= half
+    end = newer(box, but=half - {"branch", "baseline", "spawn", "merge"})
+    assert {"branch", "baseline", "worktree", "lock", "session", "spawn", "merge", "wave", "relay", "gates"} <= half
     assert {"land", "milestone"} <= end
     assert "nothing to do" in box.milestone().out
     box.require_landed(1, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from work_milestone import candidates, integration, merge_queue
+from work_milestone import candidates, integration, landing, merge_queue
 from work_milestone.errors import MilestoneError
 from work_milestone.runs import Run
 from work_milestone.worktrees import LOCK_FILE
@@ -262,6 +263,130 @@ def test_a_branch_that_is_gone_is_told(sandbox: Sandbox) -> None:
     sandbox.git("update-ref", "-d", REF)
     with pytest.raises(MilestoneError, match="milestone/7-test is gone"):
         merge_queue.merge(run, run.items[42])
+
+
+# gates
+
+
+@pytest.fixture
+def tally(sandbox: Sandbox) -> Callable[[], list[str]]:
+    """What the gates `note(...)` have noted, a line a time that one was run."""
+
+    def read() -> list[str]:
+        path = sandbox.root / ".git" / "tally"
+        return path.read_text().split() if path.exists() else []
+
+    return read
+
+
+def note(word: str) -> str:
+    return f'echo {word} >> "$(git rev-parse --git-common-dir)/tally"'
+
+
+def ledger_of(run: Run) -> Path:
+    return run.folder.path / "gates" / "green"
+
+
+def test_a_gate_that_was_green_on_the_tree_is_not_run_on_it_again(
+    sandbox: Sandbox, tally: Callable[[], list[str]]
+) -> None:
+    run = begin(sandbox, note("one"), f"{note('two')}; test -e ../allowed", note("three"))
+    finish(sandbox, run, 42, {"a": "a"})
+    assert merge(run, 42) == "gate"
+    assert tally() == ["one", "two"]
+    assert merge(sandbox.run(), 42) == "gate"
+    assert tally() == ["one", "two", "two"], "what failed is asked again, what passed is not"
+    (run.folder.path / "allowed").touch()
+    assert merge(sandbox.run(), 42) == "merged"
+    assert tally() == ["one", "two", "two", "two", "three"]
+    tree = sandbox.git("rev-parse", f"{REF}^{{tree}}")
+    assert [line.split()[0] for line in ledger_of(run).read_text().splitlines()] == [tree] * 3
+
+
+def test_nothing_is_checked_out_where_all_is_known(sandbox: Sandbox, tally: Callable[[], list[str]]) -> None:
+    run = begin(sandbox, note("one"))
+    finish(sandbox, run, 41, {"a": "same"})
+    finish(sandbox, run, 42, {"a": "same"})
+    assert merge(run, 41) == "merged"
+    first = sandbox.git("rev-parse", REF)
+    assert merge(run, 42) == "merged"
+    assert sandbox.git("rev-parse", REF) != first
+    assert tally() == ["one"]
+    assert sandbox.git("rev-parse", "HEAD", cwd=integration.folder(run)) == first
+
+
+def test_another_tree_or_another_command_is_gated(sandbox: Sandbox, tally: Callable[[], list[str]]) -> None:
+    run = begin(sandbox, note("one"))
+    finish(sandbox, run, 41, {"a": "a"})
+    finish(sandbox, run, 42, {"b": "b"})
+    assert (merge(run, 41), merge(run, 42)) == ("merged", "merged")
+    assert tally() == ["one", "one"]
+    landing.check(run)
+    assert tally() == ["one", "one"]
+    sandbox.plan([[{"issue": 41, "title": "First"}, {"issue": 42, "title": "Second"}]],
+                 gates={"pre_merge": [note("one"), note("two")]})  # fmt: skip
+    landing.check(sandbox.run())
+    assert tally() == ["one", "one", "one", "two"], "main has moved by the plan: another tree"
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0\xff\n" * 9, b"torn"])
+def test_a_damaged_ledger_costs_a_repeat(sandbox: Sandbox, tally: Callable[[], list[str]], damage: bytes) -> None:
+    run = begin(sandbox, note("one"), "test -e ../allowed")
+    finish(sandbox, run, 42, {"a": "a"})
+    assert merge(run, 42) == "gate"
+    ledger_of(run).write_bytes(damage)
+    (run.folder.path / "allowed").touch()
+    assert merge(run, 42) == "merged"
+    assert tally() == ["one", "one"]
+
+
+@pytest.mark.parametrize(
+    "gate", ["echo x > f", "git commit -q --allow-empty -m mine", "echo x > f && git commit -qam mine"]
+)
+def test_a_gate_that_changes_what_it_judges_has_never_passed(sandbox: Sandbox, gate: str) -> None:
+    run = begin(sandbox, gate, "true")
+    finish(sandbox, run, 42, {"a": "a"})
+    for _ in range(2):
+        assert merge(run, 42) == "gate"
+        assert not ledger_of(run).exists()
+
+
+CODES = {"exit": ("echo 1; echo '  why' >&2; exit 3", 3), "missing": ("no-such-program", 127),
+         "no program": ("./f", 126), "over time": ("echo begun; exec sleep 60", 124),
+         "signal": ("kill -9 $$", 137), "changes": ("echo said; echo x > f", 0)}  # fmt: skip
+
+
+@pytest.mark.parametrize(("gate", "code"), CODES.values(), ids=list(CODES))
+def test_the_receipt_of_a_failed_gate(sandbox: Sandbox, gate: str, code: int) -> None:
+    run = begin(sandbox, "echo fine", gate)
+    finish(sandbox, run, 42, {"a": "a"})
+    run = sandbox.run(timeout="1s" if code == 124 else "1m")
+    merge_queue.merge(run, run.items[42])
+    receipt = json.loads(run.folder.receipt(42, "merge").read_text())
+    assert (receipt["status"], receipt["code"]) == ("gate", code)
+    assert receipt["log"] == str(run.folder.path / "gates" / "42-2.log")
+    assert receipt["tail"] == Path(receipt["log"]).read_text().splitlines()
+    assert (run.folder.path / "gates" / "42-1.log").read_text() == "fine\n"
+
+
+def test_the_tail_is_short(sandbox: Sandbox) -> None:
+    run = begin(sandbox, "seq 1 9999; printf '\\tE  a\\033[0m\\n\\n'; head -c 999 /dev/zero | tr '\\0' x; exit 1")
+    finish(sandbox, run, 42, {"a": "a"})
+    assert merge(run, 42) == "gate"
+    assert (run.merge(42) or {})["tail"] == ["9997", "9998", "9999", "    E  a [0m", "x" * 160]
+
+
+def test_the_landings_receipt_has_it_too(sandbox: Sandbox) -> None:
+    sandbox.plan([[{"issue": 42, "title": "Second"}]], gates={"post_merge": ["echo one; echo two; exit 9"]})
+    run = sandbox.run()
+    run.pool.write_excludes()
+    integration.begin(run)
+    finish(sandbox, run, 42, {"a": "a"})
+    assert merge(run, 42) == "merged"
+    with pytest.raises(MilestoneError, match="exit 9: two"):
+        landing.check(run)
+    receipt = json.loads((run.folder.path / "gates.json").read_text())
+    assert (receipt["status"], receipt["code"], receipt["tail"]) == ("failed", 9, ["one", "two"])
 
 
 # others, and the end of the process at any moment

@@ -135,12 +135,13 @@ def test_another_version_is_refused_whatever_it_says(folder: RunFolder, version:
 @pytest.mark.parametrize("step", receipts.FIELDS)
 def test_a_receipt_has_what_its_step_needs(folder: RunFolder, step: str) -> None:
     path = folder.path / "any.json"
-    samples: dict[Any, Any] = {list: [], str: "x", int: 1, (int, float): 1.5}
+    samples: dict[Any, Any] = {list: ["x"], dict: {"x": 1}, str: "x", int: 1, (int, float): 1.5}
     whole: dict[str, Any] = {name: samples[kind] for name, kind in receipts.FIELDS[step].items()}
     folder.write(path, step, "done", **whole)
     assert again(folder).load(path)
     for name in whole:
-        for wrong in ({}, {name: None}, {name: {"x": 1}}):
+        other: object = {"x": 1} if isinstance(whole[name], list) else ["x"]
+        for wrong in ({}, {name: None}, {name: other}):
             rest: dict[str, Any] = {key: whole[key] for key in whole if key != name}
             folder.write(path, step, "done", **rest, **wrong)
             assert again(folder).load(path) is None, (name, wrong)

@@ -7,7 +7,7 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from work_milestone.texts import count, last_line, one_line, span, wants_color
+from work_milestone.texts import count, last_line, last_lines, one_line, span, wants_color
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,29 @@ def test_last_line(text: str, expected: str) -> None:
 @given(st.text(), st.integers(1, 50))
 def test_last_line_is_bounded(text: str, width: int) -> None:
     assert len(last_line(text, width)) <= width
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        (" \n\t\n", []),
+        ("one\n\n  two\n", ["one", "  two"]),
+        ("1\n2\n3\n4\n5\n6\n7", ["3", "4", "5", "6", "7"]),
+        ("E       assert 1 == 2  \r\n", ["E       assert 1 == 2"]),
+        ("\ta\0b\x1b[31m", ["    a b [31m"]),
+        ("x" * 999, ["x" * 160]),
+    ],
+)
+def test_last_lines(text: str, expected: list[str]) -> None:
+    assert last_lines(text) == expected
+
+
+@given(st.text(), st.integers(1, 5), st.integers(1, 50))
+def test_last_lines_are_few_short_and_printable(text: str, most: int, width: int) -> None:
+    lines = last_lines(text, most, width)
+    assert len(lines) <= most
+    assert all(line.isprintable() and line.strip() and len(line) <= width for line in lines)
 
 
 @pytest.mark.parametrize(
