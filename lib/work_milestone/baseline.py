@@ -19,7 +19,7 @@ from work_milestone import gates, integration, ledger
 from work_milestone.errors import MilestoneError
 from work_milestone.receipts import Receipt
 from work_milestone.runs import Run
-from work_milestone.texts import count
+from work_milestone.texts import count, shown
 
 ACCEPTED, PASSED, FAILED = "accepted", "passed", "failed"
 
@@ -72,7 +72,7 @@ def notes(run: Run) -> Iterator[str]:
     """Say which gates do not block, and since when."""
     receipt = _load(run)
     if receipt.get("status") == ACCEPTED and receipt["red"] and run.settings.gates != "all" and not run.complete:
-        told = ", ".join(f"`{command}` (exit {code})" for command, code in receipt["red"].items())
+        told = ", ".join(f"`{shown(command)}` (exit {code})" for command, code in receipt["red"].items())
         yield f"gates=baseline was accepted: these failed before any merge and block nothing while they do so: {told}"
 
 
@@ -105,6 +105,6 @@ def _accepted(run: Run) -> dict[str, int]:
     if green:
         red = {command: code for command, code in red.items() if command not in green}
         _record(run, ACCEPTED, receipt["head"], receipt["gates"], red)
-        told = ", ".join(f"`{command}`" for command in sorted(green))
+        told = ", ".join(f"`{shown(command)}`" for command in sorted(green))
         run.tell("baseline", "mended", f"{told} is green on {run.branch}: it blocks from now on")
     return red
