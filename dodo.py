@@ -1,9 +1,9 @@
 """A groomed milestone as a graph: `doit milestone n=7` builds it, `doit list n=7` shows its steps.
 
-Per item: worktree, lock, prompt, spawn, merge, mend, and the verdict `item`; per wave: `wave` and `relay`; then
-`followups`, `gates`, `land` and `milestone`. Each step leaves a receipt in `.milestone/7/`, and is done when its
-receipt, or git, says so. A session that fails or a merge that conflicts is an outcome, written in its receipt: the
-others go on, and the item's verdict keeps the landing back until it is settled.
+First the branch and its baseline; per item: worktree, lock, prompt, spawn, merge, mend, and the verdict `item`; per
+wave: `wave` and `relay`; then `followups`, `gates`, `land` and `milestone`. Each step leaves a receipt in
+`.milestone/7/`, and is done when its receipt, or git, says so. A session that fails or a merge that conflicts is an
+outcome, written in its receipt: the others go on, and the item's verdict keeps the landing back until it is settled.
 """
 
 from collections.abc import Iterator

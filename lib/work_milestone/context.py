@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from work_milestone import backlog, backlog_files, git, settings, trees, worktrees
+from work_milestone import backlog, git, settings, worktrees
 from work_milestone import plan as plans
 from work_milestone.errors import MilestoneError, PlanError
 from work_milestone.journal import Event, Journal

@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from work_milestone import attempts, overlay
+from work_milestone import attempts, backlog_files, overlay, trees
 from work_milestone import plan as plans
-from work_milestone.context import TRAILER, Context
+from work_milestone.context import TRAILER, Context, Groomed
 from work_milestone.receipts import LANDING, Receipt
 from work_milestone.states import REFUSED, Facts, Merge, Session
 
@@ -106,7 +106,6 @@ class Run(Context):
         if main in (None, head) or self.parts or self.complete:
             return False
         return head == self.branch_receipt["base"] or self.repo.is_ancestor(head, str(main))
-
 
     @cached_property
     def parts(self) -> dict[int, dict[str, bool]]:

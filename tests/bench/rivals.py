@@ -47,13 +47,14 @@ def task_plan():
     """Yield all of them."""
     yield step("preflight")
     yield step("branch", ["preflight"])
+    yield step("baseline", ["branch"])
     wave = 0
     for begin in range(1, ITEMS + 1, WIDTH):
         wave += 1
         issues = range(begin, min(begin + WIDTH, ITEMS + 1))
         barrier = [f"relay:{wave - 1}"] if wave > 1 else []
         for issue in issues:
-            after = ["branch", *barrier]
+            after = ["baseline", *barrier]
             for name in STEPS:
                 yield step(f"{name}:{issue}", after)
                 after = [f"{name}:{issue}"]

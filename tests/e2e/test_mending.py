@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.e2e.harness import Sandbox, item, plan
 
 APP = "".join(f"line {number}\n" for number in range(1, 8))
@@ -16,7 +18,7 @@ def rewrite(path: str, word: str) -> str:
     return f"for n in 1 2 3 4 5 6 7; do echo {word} $n; done > {path}; commit 'feat: {word}'; report COMPLETE"
 
 
-def two_sides(box: Sandbox, **settings: object) -> Sandbox:
+def two_sides(box: Sandbox, **settings: Any) -> Sandbox:
     """Items 1 and 2 change the same line of a file, 2 after 1 is merged, from a base without it."""
     box.make(plan([[item(1), item(2)]]), files={"app.txt": APP}, **settings)
     box.behave(1, edit("app.txt", "line 4", "one"))
