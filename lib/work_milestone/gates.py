@@ -3,7 +3,8 @@
 Rules:
 - Each gate has its own log, time limit and exit code; one that changes tracked files, or commits, has failed, for
   what it passed is not what would be merged.
-- What has been green on a tree is not run on it again: each gate stands for itself, and not for what it leaves.
+- What has been green on a tree is not run on it again: a gate judges files and not history, and stands for itself,
+  not for what it leaves.
 - A row of gates ends with the first failure that blocks. One that was accepted beforehand, by its exit code, does
   not block.
 """
