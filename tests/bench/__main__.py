@@ -1,9 +1,10 @@
-"""The benchmarks: `python -m tests.bench [a] [b] [c] [d] [--quick] [--rounds N]`, from the top of the checkout.
+"""The benchmarks: `python -m tests.bench [a] [b] [c] [d] [e] [--quick] [--rounds N]`, from the top of the checkout.
 
 (a) zero-length agents through the tool, against a shell loop that follows the protocol by hand
 (b) agents of one second in 8 slots, against the time that they alone take
 (c) `doit list` and a rerun with nothing to do, against an empty doit graph of as many tasks
 (d) where the tool's own time goes, of one run of (a)
+(e) merging one small branch in a repository of 20,000 files, against git by hand
 
 Without a letter all are measured. `--quick` takes fewer rounds and leaves out 10,000 items. The two sides of each
 pair take turns within one run; a row tells the medians in seconds, the median of the pairs' ratios with the least
@@ -18,7 +19,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.bench import breakdown, loads, scratch, works
+from tests.bench import breakdown, loads, merges, scratch, works
 from tests.bench.tables import Pairs, show_pairs
 
 
@@ -26,11 +27,11 @@ def main() -> int:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("parts", nargs="*", choices=[*"abcd", []], help="what to measure (default: all)")
+    parser.add_argument("parts", nargs="*", choices=[*"abcde", []], help="what to measure (default: all)")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, no plan of 10,000 items")
     parser.add_argument("--rounds", type=int, help="rounds of each pair (default: 7, quick: 3)")
     chosen = parser.parse_args()
-    parts, rounds = chosen.parts or list("abcd"), chosen.rounds or (3 if chosen.quick else 7)
+    parts, rounds = chosen.parts or list("abcde"), chosen.rounds or (3 if chosen.quick else 7)
     found: list[Pairs] = []
     for kind, where in scratch.places().items():
         if "a" in parts:
@@ -44,6 +45,9 @@ def main() -> int:
         found += _shown("(c) against an empty doit graph", loads.look(where, rounds, sizes))
     if "d" in parts:
         breakdown.show(where)
+    for kind, where in scratch.places().items():
+        if "e" in parts:
+            found += _shown(f"(e) one merge among {merges.FILES:,} files, {kind}", merges.merge(where, rounds))
     return 1 if any(pair.verdict == "OVER" for pair in found) else 0
 
 

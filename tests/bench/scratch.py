@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -58,9 +58,29 @@ class Sample(NamedTuple):
     cpu: float
 
 
-def _children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def _used(*whose: int) -> float:
+    return sum(sum(resource.getrusage(who)[:2]) for who in whose)
+
+
+def clock(work: Callable[[], object]) -> Sample:
+    """Do something in this process, and say what it took."""
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    began, used = time.perf_counter(), _used(*whose)
+    work()
+    return Sample(time.perf_counter() - began, _used(*whose) - used)
+
+
+@contextmanager
+def inside(env: Mapping[str, str]) -> Iterator[None]:
+    """Have an environment as this process's own while the block runs."""
+    before = dict(os.environ)
+    try:
+        os.environ.clear()
+        os.environ.update(env)
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 class Ground:
@@ -82,9 +102,9 @@ class Ground:
 
     def time(self, *argv: str, cwd: Path, env: Mapping[str, str] | None = None) -> Sample:
         """Run a command, and say what it took."""
-        began, used = time.perf_counter(), _children()
+        began, used = time.perf_counter(), _used(resource.RUSAGE_CHILDREN)
         self.run(*argv, cwd=cwd, env=env)
-        return Sample(time.perf_counter() - began, _children() - used)
+        return Sample(time.perf_counter() - began, _used(resource.RUSAGE_CHILDREN) - used)
 
     def repository(self, name: str, files: Mapping[str, str]) -> Path:
         """Make a repository with one commit of some files and of `FILES` others."""

@@ -36,8 +36,8 @@ class Pairs:
         sides = [statistics.median(taken.wall for taken in side) for side in (self.ours, self.other)]
         cpu, other = (statistics.median(taken.cpu for taken in side) for side in (self.ours, self.other))
         work = f"{cpu / other:.2f}" if other else ""
-        return [self.title, *(f"{side:.3f}" for side in sides), spread, f"{self.bound:g}", self.verdict,
-                f"{cpu:.3f}", work]  # fmt: skip
+        return [self.title, *(f"{side:.4f}" for side in sides), spread, f"{self.bound:g}", self.verdict,
+                f"{cpu:.4f}", work]  # fmt: skip
 
 
 HEAD = ("", "ours s", "other s", "ratio", "bound", "", "our cpu s", "cpu ratio")
