@@ -87,15 +87,26 @@ def build(run: Run, item: Item, result: Receipt, onto: str, source: str) -> Cand
 def place_for(run: Run, commit: str) -> Path:
     """Return where a merge onto a commit is made: git reads `.gitattributes` from the checkout that it stands in.
 
-    It has the commit checked out where that holds such a file, or where what stood there before does: a rejected
-    candidate's attributes are nobody's.
+    It has the commit checked out unless it shows the same such files already, which costs a look at every file:
+    a rejected candidate's attributes are nobody's.
     """
     place = integration.folder(run)
     worktrees.ensure_detached(run.pool, place, commit)
-    before = checkouts.head_of(place)
-    if before != commit and any(trees.has_attributes(run.repo, one) for one in (commit, before) if one):
+    wanted = trees.attributes(run.repo, commit)
+    if not _shows(run, place, commit, wanted):
         worktrees.checkout_detached(run.pool, place, commit)
+    run.pool.shown[place] = wanted
     return place
+
+
+def _shows(run: Run, place: Path, commit: str, wanted: str) -> bool:
+    """Tell whether a worktree shows a commit's attributes for certain, one of an earlier run's or a gate's too."""
+    if place in run.pool.shown:
+        return run.pool.shown[place] == wanted
+    before = checkouts.head_of(place)
+    if before == commit:
+        return not wanted or checkouts.is_filled(place)
+    return not (wanted or (before and trees.attributes(run.repo, before)))
 
 
 def _own_changes(run: Run, item: Item, tree: str, result: Receipt) -> str:

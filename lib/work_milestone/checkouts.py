@@ -111,6 +111,12 @@ def head_of(path: Path) -> str | None:
         return None
 
 
+def is_filled(path: Path) -> bool:
+    """Tell whether files were ever checked out into a linked worktree: one made without them has no index."""
+    folder = git_dir(path)
+    return folder is not None and (folder / "index").exists()
+
+
 def is_unfinished(path: Path) -> bool:
     """Tell whether a worktree is in the middle of something, or is none."""
     folder = git_dir(path)

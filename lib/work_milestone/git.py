@@ -78,7 +78,7 @@ class Repo:
         self._env = environment({"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", process_table.MARK: mark})
         self._commits: set[str] = set()
         self._ancestors: dict[tuple[str, str], bool] = {}
-        self.attributed: dict[str, bool] = {}  # what `trees` has found of commits and `.gitattributes`
+        self.attributes: dict[str, str] = {}  # what `trees` has found of commits and `.gitattributes`
 
     def call(
         self,

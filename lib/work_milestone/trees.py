@@ -2,7 +2,7 @@
 
 Rules:
 - What is read, merged or written here is the same whatever the user's checkout holds.
-- Git reads `.gitattributes` from a checkout all the same: who merges asks `has_attributes`, and provides one.
+- Git reads `.gitattributes` from a checkout all the same: who merges asks for `attributes`, and provides one.
 """
 
 from __future__ import annotations
@@ -163,18 +163,20 @@ def blob_sizes(repo: git.Repo, blobs: Iterable[str]) -> dict[str, int]:
     return {row.split()[0]: int(row.split()[2]) for row in rows}
 
 
-def has_attributes(repo: git.Repo, rev: str) -> bool:
-    """Tell whether a commit holds `.gitattributes`, which merges must then see checked out."""
-    if rev not in repo.attributed:
-        names = git.split(repo.call("ls-tree", "-r", "-z", "--name-only", rev).stdout)
-        repo.attributed[rev] = any(is_attributes(name) for name in names)
-    return repo.attributed[rev]
+def attributes(repo: git.Repo, rev: str) -> str:
+    """Return the rows of a commit's `.gitattributes`, which merges must see checked out, empty where it has none."""
+    if rev not in repo.attributes:
+        listed = repo.call("ls-tree", "-r", "-z", rev).stdout
+        # In most repositories there is none, and the rows of all files take long to look at one by one.
+        rows = git.split(listed) if b".gitattributes\0" in listed else []
+        repo.attributes[rev] = "\0".join(row for row in rows if is_attributes(row.partition("\t")[2]))
+    return repo.attributes[rev]
 
 
 def derive_attributes(repo: git.Repo, new: str, old: str, changed: Iterable[str]) -> None:
     """Note that a commit holds `.gitattributes` as another does, unless it changes one."""
-    if old in repo.attributed and not any(is_attributes(name) for name in changed):
-        repo.attributed[new] = repo.attributed[old]
+    if old in repo.attributes and not any(is_attributes(name) for name in changed):
+        repo.attributes[new] = repo.attributes[old]
 
 
 def is_attributes(path: str) -> bool:

@@ -54,6 +54,7 @@ class Pool:
         self.folder = folder
         self.links = links
         self.excludes = folder.parent / "excludes"
+        self.shown: dict[Path, str] = {}  # the `.gitattributes` that worktrees are known to show
         self._lock = threading.Lock()
         self._free: dict[Path, str | None] | None = None
         self._busy: set[Path] = set()
@@ -202,6 +203,7 @@ def ensure_detached(pool: Pool, path: Path, commit: str) -> None:
         with repository_lock(pool.repo):
             # Twice forced: git may still know of one there that is missing, and locked since its making was killed.
             pool.repo.call("worktree", "add", "-f", "-f", "-q", "--detach", "--no-checkout", "--", str(path), commit)
+        pool.shown[path] = ""
 
 
 def checkout_detached(pool: Pool, path: Path, commit: str) -> None:
@@ -210,6 +212,7 @@ def checkout_detached(pool: Pool, path: Path, commit: str) -> None:
     Ignored files stay: build caches are what makes the second gate quick.
     """
     ensure_detached(pool, path, commit)
+    pool.shown.pop(path, None)
     _settle(pool.repo, path, commit, "checkout", "-q", "-f", "--detach", commit)
     pool.repo.call("clean", "-ffdq", cwd=path, env=git.environment({}, pool.config()))
     pool.link(path)

@@ -270,9 +270,13 @@ def test_files_leave_out_what_is_no_file(sandbox: Sandbox, repo: git.Repo) -> No
 
 @pytest.mark.parametrize(("path", "found"), [(".gitattributes", True), ("a/b/.gitattributes", True),
                                              ("x.gitattributes", False), (".gitattributes.md", False)])  # fmt: skip
-def test_has_attributes(sandbox: Sandbox, repo: git.Repo, path: str, found: bool) -> None:
-    assert trees.has_attributes(repo, sandbox.commit("feat: x", {path: "* text\n"})) is found
-    assert not trees.has_attributes(repo, sandbox.base)
+def test_attributes(sandbox: Sandbox, repo: git.Repo, path: str, found: bool) -> None:
+    first, same, other = (sandbox.commit("feat: x", files) for files in (
+        {path: "* text\n"}, {"README.md": "else\n"}, {path: "* -text\n"}))  # fmt: skip
+    assert bool(trees.attributes(repo, first)) is found
+    assert trees.attributes(repo, same) == trees.attributes(repo, first)
+    assert (trees.attributes(repo, other) != trees.attributes(repo, first)) is found
+    assert not trees.attributes(repo, sandbox.base)
 
 
 def test_encode_turns_decode_back() -> None:

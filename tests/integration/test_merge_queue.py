@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from work_milestone import candidates, integration, landing, merge_queue
+from work_milestone import candidates, checkouts, integration, landing, merge_queue, worktrees
 from work_milestone.errors import MilestoneError
 from work_milestone.runs import Run
 from work_milestone.worktrees import LOCK_FILE
@@ -152,6 +152,47 @@ def test_attributes_that_an_item_brings_count_for_the_next(sandbox: Sandbox) -> 
     finish(sandbox, run, 41, {"log": "begin\nfirst\n", ".gitattributes": "log merge=union\n"})
     finish(sandbox, run, 42, {"log": "begin\nsecond\n"})
     assert (merge(run, 41), merge(run, 42)) == ("merged", "merged")
+
+
+UNION: Files = {".gitattributes": "log merge=union\n", "log": "begin\n"}
+
+
+def test_attributes_of_the_branch_count_for_the_first_merge_too(sandbox: Sandbox) -> None:
+    run = begin(sandbox, begun=UNION)
+    finish(sandbox, run, 42, {"log": "begin\nsecond\n"})
+    sandbox.git("update-ref", REF, sandbox.branch_commit("theirs", "main", "feat: theirs", {"log": "begin\ntheirs\n"}))
+    assert merge(sandbox.run(), 42) == "merged"
+    assert sandbox.tree(REF)["log"] == b"begin\ntheirs\nsecond\n"
+
+
+def test_a_run_that_begins_again_trusts_no_empty_worktree(sandbox: Sandbox) -> None:
+    run = begin(sandbox, begun=UNION)
+    sandbox.git("update-ref", REF, sandbox.branch_commit("theirs", "main", "feat: theirs", {"log": "begin\ntheirs\n"}))
+    finish(sandbox, run, 42, {"log": "begin\nsecond\n"})
+    worktrees.ensure_detached(run.pool, integration.folder(run), sandbox.git("rev-parse", REF))  # and then it is killed
+    assert merge(sandbox.run(), 42) == "merged"
+
+
+def test_attributes_that_a_gate_has_seen_and_refused_are_nobodys(sandbox: Sandbox) -> None:
+    run = begin(sandbox, "! grep union .gitattributes", begun={"log": "begin\n", ".gitattributes": "log -text\n"})
+    finish(sandbox, run, 41, {"log": "begin\nfirst\n"})
+    assert merge(run, 41) == "merged"
+    finish(sandbox, run, 42, UNION)
+    assert merge(run, 42) == "gate"
+    finish(sandbox, run, 42, {"log": "begin\nsecond\n"}, attempt=2)
+    assert merge(run, 42) == "conflict"
+
+
+def test_what_attributes_say_is_checked_out_once(sandbox: Sandbox) -> None:
+    run = begin(sandbox, begun=UNION)
+    place = integration.folder(run)
+    finish(sandbox, run, 41, {"log": "begin\nfirst\n"})
+    assert merge(run, 41) == "merged"
+    shown = checkouts.head_of(place)
+    finish(sandbox, run, 42, {"log": "begin\nsecond\n"})
+    assert merge(run, 42) == "merged"
+    assert checkouts.head_of(place) == shown
+    assert sandbox.tree(REF)["log"] == b"begin\nfirst\nsecond\n"
 
 
 def test_a_repeat_makes_the_same_commit(sandbox: Sandbox) -> None:
