@@ -7,8 +7,8 @@ Rules:
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from work_milestone import git
 from work_milestone.errors import GitError
 
 NOTHING = ("000000", "")  # where a tree, an index or a disk holds nothing at a path
+_Rows = dict[bytes, tuple[bytes, str]]  # of a folder: mode and id by name
+_FOLDER = b"40000"
+_KINDS = {_FOLDER: b"tree", b"160000": b"commit"}
 
 
 @dataclass(frozen=True)
@@ -88,27 +91,76 @@ def _read_kinds(fields: list[str]) -> list[tuple[str, list[str]]]:
 
 
 def edit(repo: git.Repo, tree: str, changes: Mapping[str, str | None]) -> str:
-    """Return a tree with some files' texts replaced or added, or removed where the text is None."""
+    """Return a tree with some files' texts replaced or added, or removed where the text is None.
+
+    Only the folders that the files lie in are read and written: an index would be of every file there is.
+    """
     if not changes:
         return tree
-    modes = _modes(repo, tree, [path for path, text in changes.items() if text is not None])
-    lines = []
+    above = {path[:at] for path in changes for at, letter in enumerate(path) if letter == "/"}
+    folders = _folders(repo, tree, ["", *sorted(above)])
     for path, text in changes.items():
+        folder, _, name = path.rpartition("/")
         if text is None:
-            lines.append(f"0 {'0' * len(tree)}\t{path}\0")
+            folders[folder].pop(git.encode(name), None)
             continue
         blob = git.decode(repo.call("hash-object", "-w", "--stdin", stdin=git.encode(text)).stdout).strip()
-        lines.append(f"{modes.get(path, '100644')} {blob}\t{path}\0")
-    with tempfile.TemporaryDirectory(prefix="work-milestone-") as folder:
-        env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        repo.call("read-tree", tree, env=env)
-        repo.call("update-index", "-z", "--index-info", stdin=git.encode("".join(lines)), env=env)
-        return repo.text("write-tree", env=env)
+        mode, _ = folders[folder].get(git.encode(name), (_FOLDER, ""))
+        folders[folder][git.encode(name)] = (b"100644" if mode == _FOLDER else mode, blob)
+    return _write(repo, tree, folders)
 
 
-def _modes(repo: git.Repo, tree: str, paths: list[str]) -> dict[str, str]:
-    out = git.decode(repo.call("ls-tree", "-z", tree, "--", *paths).stdout) if paths else ""
-    return {row.partition("\t")[2]: row[:6] for row in out.split("\0") if row}
+def _folders(repo: git.Repo, tree: str, paths: Sequence[str]) -> dict[str, _Rows]:
+    """Read the rows of some of a tree's folders, none where there is no such folder."""
+    names = [git.encode(f"{tree}:{path}") for path in paths]
+    out = repo.call("cat-file", "--batch", "-z", stdin=b"".join(name + b"\0" for name in names)).stdout
+    found: dict[str, _Rows] = {}
+    at = 0
+    for path, name in zip(paths, names, strict=True):
+        absent = name + b" missing\n"
+        rows = found[path] = {}
+        if out.startswith(absent, at):
+            at += len(absent)
+            continue
+        end = out.index(b"\n", at)
+        _, kind, size = out[at:end].split()
+        at = end + 1
+        limit, width = at + int(size), len(tree) // 2
+        while kind == b"tree" and at < limit:
+            begin, end = out.index(b" ", at), out.index(b"\0", at)
+            rows[out[begin + 1 : end]] = (out[at:begin].lstrip(b"0"), out[end + 1 : end + 1 + width].hex())
+            at = end + 1 + width
+        at = limit + 1
+    return found
+
+
+def _write(repo: git.Repo, tree: str, folders: Mapping[str, _Rows]) -> str:
+    """Write the rows of folders, the deepest first; return the tree of the topmost. An empty folder is none."""
+    told, lines = [], []
+    for path in sorted(folders, key=lambda path: (path != "", path.count("/")), reverse=True):
+        rows, (above, _, name) = folders[path], path.rpartition("/")
+        if path and not rows:
+            if folders[above].get(git.encode(name), (b"",))[0] == _FOLDER:
+                del folders[above][git.encode(name)]
+            continue
+        told.append(_id(rows, len(tree)))
+        lines += [b"%s %s %s\t%s\0" % (mode, _KINDS.get(mode, b"blob"), row.encode(), name)
+                  for name, (mode, row) in rows.items()] + [b"\0"]  # fmt: skip
+        if path:
+            folders[above][git.encode(name)] = (_FOLDER, told[-1])
+    # One process writes them all, so that each one's id must be known to the one above before it is written.
+    made = repo.call("mktree", "-z", "--batch", "--missing", stdin=b"".join(lines)).stdout.decode().split()
+    if made != told:
+        raise GitError(f"git mktree made {made} and not {told}", 0)
+    return made[-1]
+
+
+def _id(rows: _Rows, width: int) -> str:
+    """Return the id that git gives to a tree of these rows (gitformat-pack); `width` tells its hash."""
+    ordered = sorted(rows.items(), key=lambda row: row[0] + (b"/" if row[1][0] == _FOLDER else b""))
+    raw = b"".join(b"%s %s\0%s" % (mode, name, bytes.fromhex(row)) for name, (mode, row) in ordered)
+    head = b"tree %d\0" % len(raw)
+    return hashlib.new("sha1" if width == 40 else "sha256", head + raw, usedforsecurity=False).hexdigest()
 
 
 def diff(repo: git.Repo, old: str, new: str) -> list[Change]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -241,6 +243,42 @@ def test_tree_with_adds_replaces_removes_and_keeps_modes(sandbox: Sandbox, repo:
 SAFE = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=9).filter(
     lambda name: name.strip(".") != "" and not name.lower().startswith((".git", "git~")) and name.isprintable()
 )
+
+
+# Git sorts a folder as if its name ended with a slash: before "d0" and after "d-" and "d.".
+PLACES = st.lists(st.sampled_from(["d", "d-", "d.", "d0"]), max_size=3).flatmap(
+    lambda above: st.sampled_from(["f", "f-", "f\n", "f\udcff"]).map(lambda name: "/".join([*above, name]))
+)
+
+
+@pytest.mark.parametrize("kind", ["sha1", "sha256"])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(PLACES, max_size=8), st.dictionaries(PLACES, st.none() | st.text(max_size=3), max_size=8))
+def test_an_edited_tree_is_what_an_index_makes(
+    tmp_path: Path, kind: str, files: list[str], changes: dict[str, str | None]
+) -> None:
+    root = tmp_path / kind
+    if not root.exists():
+        subprocess.run(["git", "init", "-q", f"--object-format={kind}", root], check=True)
+    repo = git.Repo(root)
+    begun = _by_index(repo, [], dict.fromkeys(files, ("100755", "begin")))
+    wanted = {path: text if text is None else ("100755" if path in files else "100644", text)
+              for path, text in changes.items()}  # fmt: skip
+    assert trees.edit(repo, begun, changes) == _by_index(repo, [begun], wanted)
+
+
+def _by_index(repo: git.Repo, begun: Sequence[str], files: Mapping[str, tuple[str, str] | None]) -> str:
+    """A tree with some files in it, or none of that path, by way of git's own index."""
+    rows = ""
+    for path, file in files.items():
+        mode, blob = "0", repo.text("hash-object", "-t", "tree", "/dev/null")
+        if file:
+            mode, text = file
+            blob = git.decode(repo.call("hash-object", "-w", "--stdin", stdin=text.encode()).stdout).strip()
+        rows += f"{mode} {blob}\t{path}\0"
+    repo.call("read-tree", *(begun or ["--empty"]))
+    repo.call("update-index", "-z", "--index-info", stdin=git.encode(rows))
+    return repo.text("write-tree")
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
