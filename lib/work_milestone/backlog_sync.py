@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from work_milestone import backlog, backlog_files, front_matter, trees
+from work_milestone import backlog, backlog_files, front_matter, git, trees
 from work_milestone.plan import Item
 from work_milestone.runs import Run
 from work_milestone.texts import one_line
@@ -72,10 +72,8 @@ def done(run: Run, item: Item, tree: str, when: float) -> dict[str, str | None]:
     if item.issue in run.followups:  # its file may be newer than what was read at the beginning
         tasks = backlog_files.read_backlog(trees.read_files(run.repo, tree, *backlog_files.PLACES)).tasks
     mine = [tasks[issue] for issue in (item.issue, *run.settles(item.issue)) if issue in tasks]
-    paths = [task.path for task in mine if _is_ours(run, task)]
-    blobs = trees.read_files(run.repo, tree, *paths) if paths else {}
-    return {task.path: _done(task, blobs[task.path].decode("utf-8", "surrogateescape"), when)
-            for task in mine if task.path in blobs}  # fmt: skip
+    found = {task: trees.read_file(run.repo, tree, task.path) for task in mine if _is_ours(run, task)}
+    return {task.path: _done(task, git.decode(blob), when) for task, blob in found.items() if blob is not None}
 
 
 def write_done(run: Run, item: Item, when: float) -> None:

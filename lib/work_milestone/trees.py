@@ -112,26 +112,36 @@ def edit(repo: git.Repo, tree: str, changes: Mapping[str, str | None]) -> str:
 
 def _folders(repo: git.Repo, tree: str, paths: Sequence[str]) -> dict[str, _Rows]:
     """Read the rows of some of a tree's folders, none where there is no such folder."""
-    names = [git.encode(f"{tree}:{path}") for path in paths]
-    out = repo.call("cat-file", "--batch", "-z", stdin=b"".join(name + b"\0" for name in names)).stdout
-    found: dict[str, _Rows] = {}
-    at = 0
-    for path, name in zip(paths, names, strict=True):
+    found = _objects(repo, [f"{tree}:{path}" for path in paths])
+    return {path: _rows(*one, len(tree) // 2) for path, one in zip(paths, found, strict=True)}
+
+
+def _objects(repo: git.Repo, names: Sequence[str]) -> list[tuple[bytes, bytes]]:
+    """Read objects, their kinds and contents, both empty for one that there is not."""
+    asked = [git.encode(name) for name in names]
+    out = repo.call("cat-file", "--batch", "-z", stdin=b"".join(name + b"\0" for name in asked)).stdout
+    found, at = [], 0
+    for name in asked:
         absent = name + b" missing\n"
-        rows = found[path] = {}
         if out.startswith(absent, at):
+            found.append((b"", b""))
             at += len(absent)
             continue
-        end = out.index(b"\n", at)
-        _, kind, size = out[at:end].split()
-        at = end + 1
-        limit, width = at + int(size), len(tree) // 2
-        while kind == b"tree" and at < limit:
-            begin, end = out.index(b" ", at), out.index(b"\0", at)
-            rows[out[begin + 1 : end]] = (out[at:begin].lstrip(b"0"), out[end + 1 : end + 1 + width].hex())
-            at = end + 1 + width
-        at = limit + 1
+        begin = out.index(b"\n", at) + 1
+        _, kind, size = out[at:begin].split()
+        at = begin + int(size) + 1
+        found.append((kind, out[begin : at - 1]))
     return found
+
+
+def _rows(kind: bytes, raw: bytes, width: int) -> _Rows:
+    """Read a tree, whose ids are `width` bytes long; what is none has no rows."""
+    rows, at = {}, 0
+    while kind == b"tree" and at < len(raw):
+        begin, end = raw.index(b" ", at), raw.index(b"\0", at)
+        rows[raw[begin + 1 : end]] = (raw[at:begin].lstrip(b"0"), raw[end + 1 : end + 1 + width].hex())
+        at = end + 1 + width
+    return rows
 
 
 def _write(repo: git.Repo, tree: str, folders: Mapping[str, _Rows]) -> str:
@@ -179,6 +189,14 @@ def diff(repo: git.Repo, old: str, new: str) -> list[Change]:
 def has_path(repo: git.Repo, tree: str, path: str) -> bool:
     """Tell whether a tree holds a path."""
     return bool(repo.call("ls-tree", "-z", "--name-only", tree, "--", path).stdout)
+
+
+def read_file(repo: git.Repo, tree: str, path: str) -> bytes | None:
+    """Read one file of a tree, None where it holds none of that name: a link is no file."""
+    folder, _, name = path.rpartition("/")
+    above, (_, text) = _objects(repo, [f"{tree}:{folder}", f"{tree}:{path}"])
+    mode, _ = _rows(*above, len(tree) // 2).get(git.encode(name), (b"", ""))
+    return text if mode.startswith(b"100") else None
 
 
 def read_files(repo: git.Repo, rev: str, *paths: str) -> dict[str, bytes]:

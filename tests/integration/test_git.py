@@ -286,8 +286,10 @@ def _by_index(repo: git.Repo, begun: Sequence[str], files: Mapping[str, tuple[st
 def test_what_tree_with_writes_files_reads(sandbox: Sandbox, files: dict[str, str]) -> None:
     repo = git.Repo(sandbox.root)
     wanted = {f"in/{name}": text for name, text in files.items()}
-    found = trees.read_files(repo, trees.edit(repo, repo.tree_of("HEAD"), dict(wanted)), "in")
+    tree = trees.edit(repo, repo.tree_of("HEAD"), dict(wanted))
+    found = trees.read_files(repo, tree, "in")
     assert found == {name: text.encode() for name, text in wanted.items()}
+    assert {name: trees.read_file(repo, tree, name) for name in wanted} == found
 
 
 def test_files_and_has_path(sandbox: Sandbox, repo: git.Repo) -> None:
@@ -304,6 +306,8 @@ def test_files_leave_out_what_is_no_file(sandbox: Sandbox, repo: git.Repo) -> No
     (sandbox.root / "link").symlink_to("/etc/passwd")
     head = sandbox.commit("feat: link", {"empty": ""})
     assert trees.read_files(repo, head) == {"README.md": b"hello\n", "empty": b""}
+    names = ("empty", "README.md", "link", "absent", "absent/empty", "README.md/x")
+    assert [trees.read_file(repo, repo.tree_of(head), name) for name in names] == [b"", b"hello\n", *[None] * 4]
 
 
 @pytest.mark.parametrize(("path", "found"), [(".gitattributes", True), ("a/b/.gitattributes", True),
