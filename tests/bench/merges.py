@@ -28,8 +28,9 @@ TOOL, FLOOR, WARM, FRESH = "tool", "plumbing by hand", "squash in a warm worktre
 BOUNDS = {FLOOR: 3.0, WARM: 1.0, FRESH: 1.0}
 REFS = {TOOL: BRANCH, FLOOR: "hand/floor", WARM: "hand/warm", FRESH: "hand/fresh"}
 AT_HEAD, BEHIND, FIRST = "from the head", "from behind the head", "first of a run"
-STATES = {"": (AT_HEAD, BEHIND, FIRST), ", attributes": (BEHIND,)}
-ATTRIBUTES = "*.txt text\n"
+PLAIN, ATTRIBUTES, BACKLOG = "", ", attributes", ", tracked backlog"
+STATES = {PLAIN: (AT_HEAD, BEHIND, FIRST), ATTRIBUTES: (BEHIND,), BACKLOG: (BEHIND,)}
+TASK = "---\nid: TASK-{0}\ntitle: Change number {0}\nstatus: To Do\nmilestone: x\n---\n\nText.\n"
 WARM_UP = 2
 
 
@@ -40,7 +41,7 @@ def merge(where: Path | None, rounds: int) -> list[Pairs]:
         with scratch.folder(where) as path:
             ground = Ground(path)
             with scratch.inside(ground.env):
-                field = Field(ground, len(states) * (rounds + WARM_UP), {".gitattributes": ATTRIBUTES} if more else {})
+                field = Field(ground, len(states) * (rounds + WARM_UP), more)
                 for state in states:
                     taken = [field.turn(state, number) for number in range(rounds + WARM_UP)][WARM_UP:]
                     found += _pairs(f"{state}{more}", taken)
@@ -58,9 +59,14 @@ def _pairs(title: str, taken: Sequence[Mapping[str, Sample]]) -> list[Pairs]:
 class Field:
     """A repository of many files, the ways to merge in it, and new branches without end."""
 
-    def __init__(self, ground: Ground, items: int, more: Mapping[str, str]) -> None:
+    def __init__(self, ground: Ground, items: int, more: str) -> None:
         self.ground, self.numbers, self.issues = ground, count(1), iter(range(1, items + 1))
-        files = {_path(number): f"{number}\n" * 10 for number in range(FILES)} | dict(more)
+        files = {_path(number): f"{number}\n" * 10 for number in range(FILES)}
+        if more == ATTRIBUTES:
+            files[".gitattributes"] = "*.txt text\n"
+        if more == BACKLOG:
+            files |= {_task(issue): TASK.format(issue) for issue in range(1, items + 1)}
+        self.more = more
         self.root = ground.repository("repository", {**files, **scratch.files([range(1, items + 1)], CHANGE)})
         self.git("repack", "-a", "-d", "-q")
         self.base = self.git("rev-parse", "main")
@@ -100,7 +106,7 @@ class Field:
         """Make sure that every way has merged all that it was given. Raise SystemExit when one has not."""
         found = {}
         for name, ref in REFS.items():
-            files = self.git("diff-tree", "-r", "--name-only", self.base, ref).splitlines()
+            files = self.git("diff-tree", "-r", "--name-only", self.base, ref, "--", "src").splitlines()
             found[name] = (self.git("rev-list", "--count", f"{self.base}..{ref}"), len(files))
         if len(set(found.values())) != 1:
             raise SystemExit(f"{self.root}: commits and files that each way has merged differ: {found}")
@@ -136,6 +142,8 @@ class Field:
         receipt = run.merge(item.issue) or {}
         if (receipt.get("status"), receipt.get("head")) != ("merged", head):
             raise SystemExit(f"{self.root}: #{item.issue} is not merged: {receipt}")
+        if self.more == BACKLOG and "status: Done" not in self.git("show", f"{BRANCH}:{_task(item.issue)}"):
+            raise SystemExit(f"{self.root}: the backlog does not say that #{item.issue} is done")
         return taken
 
     def _plumb(self, old: str, head: str) -> None:
@@ -163,3 +171,7 @@ def _path(number: int) -> str:
 
 def _changed(number: int) -> list[str]:
     return [_path(2 * number), _path(2 * number + 1), f"src/part-{number % FOLDERS}/new-{number}.txt"]
+
+
+def _task(issue: int) -> str:
+    return f"backlog/tasks/task-{issue} - Change-number-{issue}.md"
