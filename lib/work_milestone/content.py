@@ -43,9 +43,11 @@ def find_undone(base: bytes, chunks: Sequence[hunks.Chunk], result: bytes) -> Un
     stands anywhere else in the merge and all are back.
     """
     # With the base's lines in place of each conflict, what differs from the base was not in conflict.
-    settled = [line for chunk in chunks for line in (chunk.base if isinstance(chunk, hunks.Hunk) else chunk)]
-    changes = list(_changes(_fold(base), _fold(b"".join(map(_ended, settled)))))
-    missing = _lacking((line for _, new in changes for line in new), result)
+    parts = [chunk.base if isinstance(chunk, hunks.Hunk) else chunk for chunk in chunks]
+    changes = list(_changes(_fold(base), _fold(b"".join(_ended(line) for part in parts for line in part))))
+    settled = Counter(_folded(line) for chunk in chunks if not isinstance(chunk, hunks.Hunk) for line in chunk)
+    added = Counter(line for _, new in changes for line in new) & settled
+    missing = _lacking(added.elements(), result)
     elsewhere = {_folded(line) for chunk in chunks for line in _all_lines(chunk)}
     there = Counter(_fold(result))
     runs = [tuple(old) for old, _ in changes if len(old) > 1 and not elsewhere.intersection(old)]

@@ -81,6 +81,9 @@ def _is_safe(
     known: dict[bytes, _Import], sides: list[list[bytes]], added: list[list[bytes]], result: list[bytes]
 ) -> bool:
     """Tell whether each name has one line, and nothing that a side removed is used by the other."""
+    plain = [module for line in result if known[line].plain for module in known[line].modules]
+    if len(set(plain)) != len(plain):
+        return False
     bound: dict[bytes, tuple[bytes, bool]] = {}
     for line in result:
         for name, thing in known[line].names:
