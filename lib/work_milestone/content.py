@@ -94,13 +94,13 @@ def _lacking(wanted: Iterable[bytes], result: bytes) -> list[bytes]:
 def _changes(old: list[bytes], new: list[bytes]) -> Iterator[tuple[list[bytes], list[bytes]]]:
     """Give the lines that were replaced and what replaced them, change by change.
 
-    Texts that are too repetitive to compare in time are compared as heaps of lines, one change.
+    Texts that cannot be compared in time are compared as heaps of lines: one change, where a moved line is none.
     """
     start = _alike(old, new)
     old, new = old[start:], new[start:]
     end = _alike(old[::-1], new[::-1])
     old, new = old[: len(old) - end], new[: len(new) - end]
-    if hunks.pairs(old, new) > hunks.MAX_PAIRS:
+    if hunks.is_costly(old, new):
         yield list((Counter(old) - Counter(new)).elements()), list((Counter(new) - Counter(old)).elements())
         return
     for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():

@@ -23,7 +23,8 @@ from work_milestone.texts import count
 Lines = tuple[bytes, ...]
 MAX_LINES = 2000  # of a side of a hunk that is judged
 MAX_WIDTH = 1000  # bytes of a line that is read as code or prose
-MAX_PAIRS = 200_000  # of equal lines in two texts that are compared: more take seconds
+MAX_PAIRS = 200_000  # of equal lines in two texts that are compared, and the lines of both
+MAX_COMPARED = 10_000
 RESTRUCTURED = 0.4  # of the base's lines are gone on both sides
 RESTRUCTURED_LINES = 10
 _WORD = re.compile(rb"[\w\x80-\xff]")
@@ -139,7 +140,7 @@ def _changes(old: Lines, new: Lines) -> list[_Change] | None:
 
     Lines without a word, blanks and brackets, are alike everywhere: no change ends for their sake.
     """
-    if pairs(old, new) > MAX_PAIRS:
+    if is_costly(old, new):
         return None
     found, before, shift = [], 0, 0
     for start, other, size in SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
@@ -151,10 +152,11 @@ def _changes(old: Lines, new: Lines) -> list[_Change] | None:
     return found
 
 
-def pairs(old: Sequence[bytes], new: Sequence[bytes]) -> int:
-    """Count the pairs of equal lines in two texts: what comparing them costs."""
+def is_costly(old: Sequence[bytes], new: Sequence[bytes]) -> bool:
+    """Tell whether comparing two texts may take seconds: they are too long, or alike in too many places."""
     counts = Counter(new)
-    return sum(times * counts[line] for line, times in Counter(old).items())
+    alike = sum(times * counts[line] for line, times in Counter(old).items())
+    return alike > MAX_PAIRS or len(old) + len(new) > MAX_COMPARED
 
 
 def _groups(mine: list[_Change], others: list[_Change]) -> Iterator[tuple[int, int, list[int]]]:
