@@ -15,7 +15,7 @@ import json
 import tempfile
 import tomllib
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -29,6 +29,7 @@ from work_milestone.texts import count, shown
 MAX_FILES = 2
 MAX_BYTES = 5_000_000  # of a file that is looked into
 MAX_PARSED = 1_000_000  # bytes; more takes seconds
+MAX_DEPTH = 100  # of YAML; and dots in a line of TOML
 _REGULAR = ("100644", "100755")
 _SPECIAL = {"120000": "a symbolic link", "160000": "a submodule"}
 _LFS = b"version https://git-lfs"
@@ -176,7 +177,7 @@ def _resolve(repo: git.Repo, merged: trees.Merged, path: str, file: Sides) -> tu
     found = hunks.resolve(chunks)
     if found.content is None:
         return None, found.reason
-    fault_found = _check(path, found.content, (file.ours, file.theirs))
+    fault_found = _check(path, file.ours, file.theirs, found.content)
     if fault_found:
         return None, fault_found
     return found.content, ", ".join(_WORDS[rule] for rule in sorted(set(found.rules)))
@@ -193,13 +194,16 @@ def merge_file(repo: git.Repo, base: bytes, ours: bytes, theirs: bytes) -> tuple
     return hunks.parse(done.stdout, size, base, ours, theirs)
 
 
-def _check(path: str, result: bytes, sides: Iterable[bytes]) -> str | None:
-    """Say that the result does not parse, where both sides do."""
+def _check(path: str, *texts: bytes) -> str | None:
+    """Say that the result, the last of the texts, does not parse, where both sides do."""
     parse = _PARSERS.get(PurePosixPath(path).suffix.lower())
     if not parse:
         return None
-    if len(result) > MAX_PARSED:
+    # Each dot may nest a table of TOML, and tomllib's memory grows with the square of the depth.
+    deep = parse is _parse_toml and any(line.count(b".") > MAX_DEPTH for text in texts for line in hunks.lines(text))
+    if deep or max(map(len, texts)) > MAX_PARSED:
         return "too large to check the result"
+    *sides, result = texts
     if all(_parses(parse, side) for side in sides) and not _parses(parse, result):
         return "the result of the rules does not parse"
     return None
@@ -230,9 +234,13 @@ def _parse_toml(text: bytes) -> object:
     return tomllib.loads(text.decode())
 
 
-def _parse_yaml(text: bytes) -> object:
-    # Events alone: what aliases stand for is never built, and libyaml does not recurse.
-    return sum(1 for _ in yaml.parse(text, Loader=_LOADER))
+def _parse_yaml(text: bytes) -> None:
+    # Events alone: what aliases stand for is never built, and libyaml does not recurse, but crawls where it is deep.
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ValueError("too deep")
 
 
 _PARSERS: Mapping[str, Callable[[bytes], object]] = {
