@@ -12,6 +12,8 @@ import time
 
 from work_milestone import backlog_sync, checkouts, integration, landing, preparation, salvage, worktrees
 from work_milestone.errors import MilestoneError
+from work_milestone.landing_candidate import Candidate
+from work_milestone.receipts import LANDING
 from work_milestone.runs import Run
 from work_milestone.texts import count
 
@@ -33,7 +35,7 @@ def close(run: Run) -> None:
         landed = run.folder.load(run.folder.path / "land.json") or {}
         if landed.get("status") != "landed" or landed.get("head") != head:
             # It was landed by somebody else, or by a run that was killed since.
-            landing.record(run, landing.Candidate(main, main, head))
+            landing.record(run, Candidate(main, main, head))
     for item in run.items.values():
         if run.facts(item.issue).merged and run.facts(item.issue).parts:
             backlog_sync.write_done(run, item, time.time())
@@ -49,9 +51,9 @@ def close(run: Run) -> None:
 
 def _require_idle(run: Run) -> None:
     """Raise MilestoneError while a session is at work, as that of an item which has left the plan may be."""
-    alive = [issue for issue in sorted(run.folder.issues()) if run.attempt_state(issue) == "alive"]
+    alive = [issue for issue in (*sorted(run.folder.issues()), LANDING) if run.attempt_state(issue) == "alive"]
     if alive:
-        names = ", ".join(f"#{issue}" for issue in alive)
+        names = ", ".join("the landing" if issue == LANDING else f"#{issue}" for issue in alive)
         raise MilestoneError(
             f"sessions of {names} are still at work; when they are done: doit milestone n={run.number}"
         )
@@ -65,7 +67,7 @@ def _delete_branches(run: Run) -> None:
     in_use = {f"refs/heads/{found.branch}" for found in checkouts.find_all(run.repo)}
     heads = run.repo.refs(f"refs/heads/work/{run.number}")
     spent = [*run.repo.refs(f"refs/milestone/{run.number}/candidate"), run.ref]
-    ours = run.folder.issues() | run.items.keys()
+    ours = run.folder.issues() | run.items.keys() | {LANDING}
     for ref, head in heads.items():
         issue = int(ref.split("/")[4].partition("-")[0]) if _OURS.fullmatch(ref) else None
         if issue in ours:

@@ -2,7 +2,7 @@
 
 Rules:
 - What is landed is a candidate made from main and integration, gated as it is. When main has moved since, it is
-  made and gated anew, a bounded number of times.
+  made and gated anew, a bounded number of times. What a gate refuses, or main conflicts with, a session may mend.
 - When something of a person's keeps main from being moved, the landing waits, says what is in the way, and the
   same line finishes it.
 - The remote comes first: what it refuses is not on the local main either.
@@ -12,29 +12,18 @@ Rules:
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
-from work_milestone import advance, backlog_sync, baseline, candidates, git, integration, trees
+from work_milestone import advance, baseline, gates, git, landing_candidate, mending
 from work_milestone.errors import LandingWaitsError, MilestoneError
+from work_milestone.landing_candidate import Candidate, Conflict
+from work_milestone.mending import Need
+from work_milestone.receipts import LANDING
 from work_milestone.runs import Run
-from work_milestone.texts import one_line
+from work_milestone.states import Session
 
 TRIES = 3
-CANDIDATE = "landing"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """What main is to become: `commit` on top of `onto`, with all of `head`; `onto` itself when that has it all.
-
-    `tree` is known of one that has just been made.
-    """
-
-    commit: str
-    onto: str
-    head: str
-    tree: str = ""
+NAME = "landing"  # of its gates' logs
 
 
 def is_landed(run: Run) -> bool:
@@ -67,68 +56,68 @@ def _gated(run: Run) -> Candidate | None:
         return None
     candidate = Candidate(str(receipt["commit"]), str(receipt["onto"]), str(receipt["head"]))
     stands = run.repo.resolve(candidate.commit) is not None
-    return candidate if stands and (candidate.onto, candidate.head) == (_tip(run), run.repo.resolve(run.ref)) else None
-
-
-def _tip(run: Run) -> str:
-    """Return what main is to be built on: the remote's main where that is ahead of the local one."""
-    ours = run.repo.resolve(run.main_ref)
-    if ours is None:
-        raise MilestoneError(f"branch {run.main} is gone; name the one to land on: main=NAME")
-    theirs = run.repo.resolve(f"refs/remotes/{run.remote}/{run.main}") if run.remote else None
-    return theirs if theirs and run.repo.is_ancestor(ours, theirs) else ours
+    return (
+        candidate
+        if stands and (candidate.onto, candidate.head) == (landing_candidate.tip(run), run.repo.resolve(run.ref))
+        else None
+    )
 
 
 def check(run: Run) -> None:
-    """Build the candidate for main and run every gate on it. Raise MilestoneError with the log of one that fails."""
+    """Build the candidate for main and run every gate on it; have sessions mend what is in the way, a bounded number.
+
+    Raise MilestoneError with the log of a gate that fails, LandingWaitsError with a conflict that waits for a person.
+    """
     if is_landed(run):
         return
     _fetch(run)
-    candidate = _build(run)
+    if mending.is_under_way(run, LANDING):
+        mending.take_up(run, LANDING)
+    for left in range(run.settings.mends, -1, -1):
+        built = landing_candidate.build(run)
+        fault, need = _refuse_conflict(run, built) if isinstance(built, Conflict) else _gate(run, built)
+        if fault is None:
+            return
+        if need is None or not left:
+            mending.give_up(run, LANDING)
+            raise fault
+        if mending.mend(run, None, need) is Session.STOPPED:
+            raise fault
+
+
+def _refuse_conflict(run: Run, conflict: Conflict) -> tuple[MilestoneError, Need | None]:
+    run.tell("gates", "conflict", conflict.reason)
+    fault = LandingWaitsError(
+        f"{run.main} has moved and conflicts with {run.branch}: {conflict.reason}; merge {run.main} into {run.branch} "
+        f"by hand (git switch {run.branch} && git merge {run.main}), switch back, then: doit milestone n={run.number}"
+    )
+    return fault, conflict.need
+
+
+def _gate(run: Run, candidate: Candidate) -> tuple[MilestoneError | None, Need | None]:
+    """Run the gates on the candidate, and write down how they ended."""
     wanted = run.require_plan().gates
     commands = (*wanted.pre_merge, *wanted.post_merge) if candidate.commit != candidate.onto else ()
     began = time.time()
-    report = baseline.judge(run, candidate.commit, candidate.tree, commands, CANDIDATE, strict=wanted.post_merge)
-    failure = report.failure
-    path = run.folder.path / "gates.json"
+    report = baseline.judge(run, candidate.commit, candidate.tree, commands, NAME, strict=wanted.post_merge)
+    failure, path = report.failure, run.folder.path / "gates.json"
     where: dict[str, Any] = {"commit": candidate.commit, "onto": candidate.onto, "head": candidate.head}
     if failure:
         where |= {"log": str(failure.log), "code": failure.code, "tail": list(failure.tail)}
         run.folder.write(path, "gates", "failed", reason=failure.reason, **where)
-        raise MilestoneError(
+        run.tell("gates", "failed", failure.reason, elapsed=time.time() - began)
+        told = {"reason": failure.reason, "command": failure.command, "log": gates.read_end(failure.log, 8000)}
+        fault = MilestoneError(
             f"{failure.reason}; {run.main} is untouched; log: {failure.log}; mend it on {run.branch} (or skip the "
             f"item that brought it), then: doit milestone n={run.number}"
         )
+        return fault, landing_candidate.fix(run, candidate, told)
+    if candidate.moved_from:  # what was mended is the branch's, now that gates were green on it
+        run.repo.move(run.ref, candidate.head, candidate.moved_from)
+        run.head = candidate.head
     run.folder.write(path, "gates", "passed", **where)
     run.tell("gates", "passed", report.describe(candidate.commit), elapsed=time.time() - began)
-
-
-def _build(run: Run) -> Candidate:
-    run.head = None  # a person may have been at it since
-    onto, head = _tip(run), integration.head(run)
-    if run.repo.is_ancestor(head, onto):
-        return Candidate(onto, onto, head)
-    merged = trees.merge(run.repo, onto, head, candidates.place_for(run, head))
-    if merged.conflicts:
-        raise LandingWaitsError(
-            f"{run.main} has moved and conflicts with {run.branch} in {', '.join(merged.conflicts[:8])}; merge "
-            f"{run.main} into {run.branch} by hand (git switch {run.branch} && git merge {run.main}), switch back, "
-            f"then: doit milestone n={run.number}"
-        )
-    if merged.tree == run.repo.tree_of(onto):
-        return Candidate(onto, onto, head)  # somebody has brought it there in a form of their own
-    changes = backlog_sync.closed(run, merged.tree)
-    tree = trees.edit(run.repo, merged.tree, changes)
-    commit = run.repo.commit_tree(tree, [onto, head], _message(run), time.time())
-    run.repo.move(f"refs/milestone/{run.number}/candidate/{CANDIDATE}", commit)
-    return Candidate(commit, onto, head, tree)
-
-
-def _message(run: Run) -> str:
-    lines = [
-        f"* #{item.issue} {one_line(item.title)[:100]} ({run.facts(item.issue).word})" for item in run.items.values()
-    ]
-    return f"Merge milestone {run.number}: {one_line(run.require_plan().title)[:150]}\n\n" + "\n".join(lines) + "\n"
+    return None, None
 
 
 def land(run: Run) -> None:
@@ -186,7 +175,7 @@ def _push(run: Run, candidate: Candidate) -> None:
     if done.returncode == 0:
         return
     _fetch(run)
-    if _tip(run) != candidate.onto:
+    if landing_candidate.tip(run) != candidate.onto:
         raise git.RefMovedError(f"{run.main} has moved at {run.remote}")
     theirs = run.repo.resolve(f"refs/remotes/{run.remote}/{run.main}")
     if theirs and not run.repo.is_ancestor(theirs, candidate.onto):

@@ -61,6 +61,13 @@ def reject(run: Run, issue: int) -> Kind:
     return Kind(mend["kind"])
 
 
+def give_up(run: Run, issue: int) -> None:
+    """Take back fixes that have not made the gates green: what is tried next starts without them."""
+    mend = run.mend(issue) or {}
+    if mend.get("head") and mend.get("kind") == Kind.FIX:
+        reject(run, issue)
+
+
 def mend(run: Run, item: Item | None, need: Need) -> Session:
     """Work a session that mends, and its retries."""
     issue = item.issue if item else LANDING

@@ -104,15 +104,29 @@ def is_mended(run: Run, item: Item) -> bool:
 
 def mend(run: Run, item: Item) -> None:
     """Have sessions mend what the item's merge ran into, as often as the settings allow, and merge again."""
+    _mend(run, item)
+    if run.facts(item.issue).merge is Merge.GATE and not process.stopping.is_set():
+        mending.give_up(run, item.issue)
+
+
+def _mend(run: Run, item: Item) -> None:
     for _ in range(run.settings.mends):
         if is_mended(run, item) or process.stopping.is_set():
             return
+        before = run.mend(item.issue)
         if mending.is_under_way(run, item.issue):
             mending.take_up(run, item.issue)
         elif mending.mend(run, item, _need(run, item)) is Session.STOPPED:
             return
-        with _queue.turn():
-            _merge(run, item)
+        if _brought_anything(run, item, before):
+            with _queue.turn():
+                _merge(run, item)
+
+
+def _brought_anything(run: Run, item: Item, before: Receipt | None) -> bool:
+    """Tell whether there is anything new to merge: another commit, or another head to merge it onto."""
+    mended = (run.mend(item.issue) or {}).get("head") != (before or {}).get("head")
+    return mended or (run.merge(item.issue) or {}).get("onto") != integration.head(run)
 
 
 def _merge(run: Run, item: Item) -> None:
@@ -229,7 +243,7 @@ def _need(run: Run, item: Item) -> Need:
         candidate, log = str(receipt["candidate"]), Path(str(receipt["log"]))
         values = {
             "reason": receipt["reason"], "command": receipt["command"], "log": gates.read_end(log, 8000),
-            "diff": followups.diff(run, str(receipt["onto"]), candidate, ()),
+            "diff": followups.diff(run, str(receipt["onto"]), candidate, ()), "target": run.branch,
         }  # fmt: skip
         return Need(Kind.FIX, candidate, candidate, head, values)
     onto, source = integration.head(run), mending.source(run, item.issue, head)
@@ -246,6 +260,7 @@ def _describe_conflict(
     return {
         "reason": receipt.get("reason", ""),
         "files": files,
+        "target": run.branch,
         "notes": str(result.get("notes", "")),
         "others": [(run.items[issue], str((run.result(issue) or {}).get("notes", ""))[:2000]) for issue in others],
         "ours": followups.diff(run, base, onto, files),

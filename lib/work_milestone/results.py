@@ -48,7 +48,7 @@ def judge(run: Run, issue: int, number: int) -> Session:
         "elapsed": elapsed, "log": str(attempt), **made,
     }  # fmt: skip
     if kind is not Kind.WORK:
-        fields |= _mended(session, earlier, made) | {"kind": kind.value}
+        fields |= _mended(session, earlier, made)
     run.folder.write(run.folder.receipt(issue, step), step, outcome.status.value, **fields)
     run.begin(issue)
     if made["head"] and kind is Kind.WORK:
@@ -65,12 +65,16 @@ def judge(run: Run, issue: int, number: int) -> Session:
 
 
 def _mended(session: dict[str, Any], earlier: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
-    """Say whose work a session has mended; one that failed leaves standing what an earlier one had brought."""
+    """Say whose work a session has mended; one that failed leaves standing what an earlier one had brought.
+
+    `before` is what there was before it, and before the fixes that it goes on with.
+    """
     of = str(session.get("of", ""))
-    before = earlier if of and earlier.get("of") == of else {}
-    kept = {name: before.get(name) for name in ("head", "merged", "onto")}
-    return {"of": of, "merged": session.get("merged"), "onto": session.get("base"), "before": kept,
-            **({} if made["head"] else kept)}  # fmt: skip
+    known = earlier if of and earlier.get("of") == of else {}
+    kept = {name: known.get(name) for name in ("head", "merged", "onto", "kind")}
+    goes_on = session.get("kind") == known.get("kind") == Kind.FIX
+    now = {"merged": session.get("merged"), "onto": session.get("base"), "kind": session.get("kind")}
+    return {"of": of, "before": known["before"] if goes_on else kept, **(now if made["head"] else kept)}
 
 
 def kind_of(run: Run, issue: int) -> Kind:

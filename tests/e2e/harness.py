@@ -178,6 +178,10 @@ class Sandbox:
     def names(self) -> list[str]:
         return [line.split()[0] for line in self.lines("starts")]
 
+    def prompt(self, name: str) -> str:
+        """The prompt that a session has kept a copy of."""
+        return (self.outside / f"prompt-{name}").read_text(encoding="utf-8")
+
     def lines(self, name: str) -> list[str]:
         path = self.outside / name
         return path.read_text(errors="replace").splitlines() if path.exists() else []

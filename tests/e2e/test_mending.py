@@ -40,3 +40,49 @@ def test_a_medium_conflict_is_resolved_by_a_session(box: Sandbox) -> None:
 RESOLVE = """cp "$MILESTONE_PROMPT" "$OUT/prompt-$name"; grep -q '^<<<<<<< ' app.txt || exit 1
 sed -i '/^<<<<<<< /d; /^||||||| /,/^=======$/d; /^>>>>>>> /d' app.txt
 git add -A; git commit -q --no-edit; report COMPLETE"""
+
+
+def test_a_fix_session_mends_what_a_gate_found(box: Sandbox) -> None:
+    box.make(plan([[item(1), item(2)]], pre=["! test -e broken"]))
+    box.behave(1, "touch broken; work; report COMPLETE")
+    box.behave("1-fix", f"{KEEP} git rm -q broken; commit 'fix: broken'; report COMPLETE")
+    box.milestone()
+    assert "broken" not in box.files()
+    assert "item-1.txt" in box.files()
+    box.require_landed(1, 2)
+    box.require_clean()
+    assert box.mends() == {"1-fix": 1}
+    said = box.prompt("1-fix")
+    assert "! test -e broken" in said
+    assert "item-1.txt" in said, "the diff"
+
+
+def test_a_fix_session_before_the_landing(box: Sandbox) -> None:
+    box.make(plan([[item(1), item(2)]], post=["! test -e item-1.txt || ! test -e item-2.txt"]))
+    box.behave("landing-fix", f"{KEEP} git mv item-2.txt two.txt; commit 'fix: two'; report COMPLETE")
+    box.milestone()
+    assert {"item-1.txt", "two.txt"} <= box.files()
+    assert "item-2.txt" not in box.files()
+    assert "fix: what the gates found before the landing" in box.git("log", "--format=%s")
+    assert box.mends() == {"landing-fix": 1}
+    assert box.starts() == {1: 1, 2: 1}
+    box.require_landed(1, 2)
+    box.require_clean()
+
+
+def test_a_fix_that_never_helps_is_bounded_and_main_untouched(box: Sandbox) -> None:
+    box.make(plan([[item(1)]], post=['test -e "$OUT/allowed"']))
+    box.behave("landing-fix", "echo tried >> tried; commit 'fix: try'; report COMPLETE")
+    main = box.rev()
+    done = box.milestone(rc=1)
+    assert "main is untouched" in done.text
+    assert box.rev() == main
+    assert box.mends() == {"landing-fix": 2}
+    (box.outside / "allowed").touch()
+    box.milestone()
+    assert box.mends() == {"landing-fix": 2}
+    box.require_landed(1)
+    assert "tried" not in box.files(), "what has not helped is not merged"
+
+
+KEEP = 'cp "$MILESTONE_PROMPT" "$OUT/prompt-$name";'

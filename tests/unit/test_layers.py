@@ -22,8 +22,8 @@ LAYERS: tuple[frozenset[str], ...] = (
                "completion", "front_matter", "backlog", "backlog_files", "new_task", "edges", "conflicts",
                "completeness"}),
     frozenset({"context", "runs", "integration", "baseline", "backlog_sync", "relay", "preparation", "results",
-               "sessions", "followups", "mending", "candidates", "merge_queue", "rollback", "advance", "landing",
-               "closing", "verdicts", "preflight", "report", "verbs"}),
+               "sessions", "followups", "mending", "candidates", "merge_queue", "rollback", "advance",
+               "landing_candidate", "landing", "closing", "verdicts", "preflight", "report", "verbs"}),
     frozenset({"commandline", "generations", "schedule", "reporter", "graph", "demo", "dodo"}),
 )  # fmt: skip
 # The steps and the wiring are made of each other, without circles. Below them, what leans on its own layer is named.
