@@ -24,6 +24,7 @@ from work_milestone.trees import NOTHING, Change
 
 _LINK, _PROGRAM, _FILE, _FOLDER, _MODULE = "120000", "100755", "100644", "040000", "160000"
 _BEHIND = "behind"  # something that is no folder stands where a folder on the way to the path would be
+_ANY = range(-64, 256)  # exit codes, those of a git that a signal ended too
 _SPARSE = "S"  # the tag of an entry that git keeps out of the checkout
 
 
@@ -44,7 +45,10 @@ def undo(repo: git.Repo, place: Path, old: str, new: str) -> Undone:
     # By `.gitattributes` git tells whether a file is what it was: they go first.
     for wanted in (True, False):
         part = [change for change in ours if trees.is_attributes(change.path) is wanted]
-        done = _Files(repo, place, new).undo(part)
+        try:
+            done = _Files(repo, place, new).undo(part)
+        except OSError as error:
+            raise MilestoneError(f"{error.filename or place}: cannot be brought back ({error.strerror})") from error
         back, left = back.union(done.back), left.union(done.left)
     return Undone(tuple(sorted(back - left)), tuple(sorted(left)))
 
@@ -145,11 +149,16 @@ class _Files:
 
     def _hashes(self, paths: Sequence[str]) -> Mapping[str, str]:
         """Name the objects that files would be as git would add them, through their filters."""
-        lines = "".join(f"{_quoted(path)}\n" for path in paths)
         if not paths:
             return {}
-        found = self.repo.call("hash-object", "--stdin-paths", cwd=self.place, stdin=git.encode(lines)).stdout
-        return dict(zip(paths, found.decode().split(), strict=True))
+        lines = git.encode("".join(f"{_quoted(path)}\n" for path in paths))
+        done = self.repo.call("hash-object", "--stdin-paths", cwd=self.place, stdin=lines, accept=_ANY)
+        if done.returncode == 0:
+            return dict(zip(paths, done.stdout.decode().split(), strict=True))
+        if len(paths) == 1:
+            return {paths[0]: ""}  # a file that was cut off need not go through its filter
+        middle = len(paths) // 2
+        return {**self._hashes(paths[:middle]), **self._hashes(paths[middle:])}
 
     def _link(self, path: str) -> str:
         target = os.fsencode((self.place / path).readlink())
@@ -168,7 +177,7 @@ class _Files:
                    "GIT_WORK_TREE": str(tree), "GIT_INDEX_FILE": str(Path(folder) / "index")}  # fmt: skip
             self.repo.call("read-tree", self.new, cwd=tree, env=env)
             self.repo.call("checkout-index", "-q", "-z", "--stdin", cwd=tree, env=env, stdin=_joined(paths),
-                           accept=range(-64, 256))  # fmt: skip
+                           accept=_ANY)  # fmt: skip
             return {path for path in paths
                     if (tree / path).exists() and _is_beginning(self.place / path, tree / path)}  # fmt: skip
 
@@ -198,7 +207,7 @@ class _Files:
         if not wanted:
             return
         done = self.repo.call("checkout-index", "-q", "-u", "-z", "--stdin", cwd=self.place, stdin=_joined(wanted),
-                              accept=range(-64, 256))  # fmt: skip
+                              accept=_ANY)  # fmt: skip
         missing = [path for path in wanted if self._kind(path) == NOTHING[0]]
         if missing:
             raise MilestoneError(

@@ -372,6 +372,33 @@ def test_what_is_out_of_a_sparse_checkout_stays_out(scene: Scene, moment: str) -
     scene.require_moves()
 
 
+@pytest.mark.parametrize("size", [0, 3, 5, 8])
+def test_a_file_cut_off_where_its_encoding_does_not_allow_it(sandbox: Sandbox, size: int) -> None:
+    wide = {path: f"before {path}".encode("utf-16") for path in "abcd"}
+    old = sandbox.commit("feat: old", {".gitattributes": "? working-tree-encoding=UTF-16\n", **wide})
+    before = snapshot(sandbox.root)
+    new = sandbox.branch_commit("topic", "main", "feat: new", {path: text + text[2:] for path, text in wide.items()})
+    sandbox.git("read-tree", "-m", "-u", old, new)
+    sandbox.git("read-tree", old)
+    os.truncate(sandbox.root / "c", size)
+    assert rollback.undo(git.Repo(sandbox.root), sandbox.root, old, new) == rollback.Undone(("a", "b", "c", "d"), ())
+    assert snapshot(sandbox.root) == before
+    assert sandbox.status() == ""
+
+
+@pytest.mark.skipif(
+    os.geteuid() == 0, reason="root may write everywhere: run the tests as another user to see this one"
+)
+def test_a_folder_that_cannot_be_written_is_told_and_tried_again(scene: Scene) -> None:
+    scene.kill_at(SMUDGED)
+    (scene.place / "zz").chmod(0o555)
+    with pytest.raises(MilestoneError, match=r"zz/.* cannot be brought back"):
+        scene.repair()
+    (scene.place / "zz").chmod(0o755)
+    scene.repair()
+    scene.require_as_before()
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_submodules_that_come_and_go(sandbox: Sandbox, number: int) -> None:
     def commit(*modules: str, **files: str) -> str:
