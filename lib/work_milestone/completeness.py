@@ -10,8 +10,9 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from work_milestone import conflicts, content, git, trees
 
@@ -41,8 +42,15 @@ def find_dropped(repo: git.Repo, onto: str, source: str, tree: str, files: Seque
     return _tell("would drop", lost)
 
 
-def check_resolution(repo: git.Repo, onto: str, work: str, result: str, cwd: Path) -> str:
-    """Say what is wrong with a resolution of the merge of `work` onto `onto`, "" when nothing is."""
+class Fault(NamedTuple):
+    """What is wrong with a resolution: markers that are left, or what it drops."""
+
+    reason: str
+    unresolved: bool = False
+
+
+def check_resolution(repo: git.Repo, onto: str, work: str, result: str, cwd: Path) -> Fault | None:
+    """Say what is wrong with a resolution of the merge of `work` onto `onto`, None when nothing is."""
     merged = trees.merge(repo, onto, work, cwd)
     base = repo.merge_base(onto, work) or onto
     conflicting = conflicts.read_sides(repo, merged)
@@ -56,11 +64,12 @@ def check_resolution(repo: git.Repo, onto: str, work: str, result: str, cwd: Pat
         else:
             old = found.base or b""
             if content.has_markers(now, old, found.ours, found.theirs):
-                return f"conflict markers are left in {path}"
+                return Fault(f"conflict markers are left in {path}", unresolved=True)
             lines = _find_undone(repo, found, now)
         if lines:
             lost[path] = lines
-    return _tell("the resolution undoes", lost)
+    told = _tell("the resolution undoes", lost)
+    return Fault(told) if told else None
 
 
 def _find_undone(repo: git.Repo, sides: conflicts.Sides, now: bytes) -> list[bytes]:
@@ -83,9 +92,3 @@ def _tell(what: str, lost: dict[str, list[bytes]]) -> str:
     total = sum(map(len, found.values()))
     more = f" and of {len(found) - 1} more" if len(found) > 1 else ""
     return f"{what} {total} line{'s' * (total != 1)} of {path}{more}: {shown}"
-
-
-def name_files(files: Iterable[str], most: int = 8) -> str:
-    """Name files, as many as fit a line."""
-    names = list(files)
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

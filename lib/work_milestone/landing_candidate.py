@@ -112,7 +112,7 @@ def _source(run: Run, head: str) -> str:
     fault = completeness.check_resolution(run.repo, onto, work, source, candidates.place_for(run, onto))
     if not fault:
         return source
-    run.tell("resolve", "rejected", fault)
+    run.tell("resolve", "rejected", fault.reason)
     mending.reject(run, LANDING)
     return mending.source(run, LANDING, head)
 

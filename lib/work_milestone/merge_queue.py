@@ -159,9 +159,10 @@ def _try(run: Run, item: Item, result: Receipt) -> None:
     if fault := _check_mended(run, item, source):
         kind = mending.reject(run, item.issue)
         if kind is Kind.RESOLVE:
-            _record(run, item, Merge.DROPPED, fault, mended=True)
+            status = Merge.CONFLICT if fault.unresolved else Merge.DROPPED
+            _record(run, item, status, fault.reason, onto=onto, mended=True, **{"class": Class.MEDIUM.value})
             return
-        run.tell("fix", "rejected", fault, issue=item.issue)
+        run.tell("fix", "rejected", fault.reason, issue=item.issue)
         source = mending.source(run, item.issue, str(result["head"]))
     built = candidates.build(run, item, result, onto, source)
     if isinstance(built, Refusal):
@@ -201,16 +202,17 @@ def _gate(run: Run, item: Item, built: Candidate, pin: str) -> gates.Failure | N
     return baseline.judge(run, built.commit, built.tree, wanted, str(item.issue)).failure
 
 
-def _check_mended(run: Run, item: Item, source: str) -> str:
-    """Say what is wrong with what a session has mended, "" when nothing is, or nothing was."""
+def _check_mended(run: Run, item: Item, source: str) -> completeness.Fault | None:
+    """Say what is wrong with what a session has mended, None when nothing is, or nothing was."""
     mend = run.mend(item.issue) or {}
     if source != mend.get("head"):
-        return ""
+        return None
     onto, work = str(mend["onto"]), str(mend["merged"])
     if mend["kind"] == Kind.RESOLVE:
         return completeness.check_resolution(run.repo, onto, work, source, candidates.place_for(run, onto))
     before = run.repo.resolve(f"{work}^")
-    return "the fix takes all of the item's work back" if before and not run.repo.changed(before, source) else ""
+    undone = before and not run.repo.changed(before, source)
+    return completeness.Fault("the fix takes all of the item's work back") if undone else None
 
 
 def _refuse(run: Run, item: Item, result: Receipt, onto: str, refusal: Refusal) -> None:

@@ -223,7 +223,7 @@ def test_the_work_of_an_item_skipped_after_its_conflict_is_kept(box: Sandbox) ->
         box.behave(issue, f"echo {issue} > README.md; commit 'docs: mine'; report COMPLETE")
     box.write(PLAN_FILE, plan([[item(1), item(3)]]))
     box.git("commit", "-qam", "chore: another plan")
-    assert "conflict in README.md" in box.milestone(rc=1).out
+    assert "conflict: medium: README.md" in box.milestone("mends=0", rc=1).out
     loser = 4 - next(iter(box.squashes("milestone/3-test")))
     box.doit(f"skip:{loser}", "n=3", rc=0)
     box.milestone()
