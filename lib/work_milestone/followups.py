@@ -105,7 +105,9 @@ def diffs(run: Run, one: FollowUp) -> dict[str, str]:
 
 def others(run: Run, item: Item, base: str, onto: str, files: Sequence[str]) -> tuple[int, ...]:
     """Name the items whose squash commits brought the other side of a conflict."""
-    paths = [f":(literal,top){name}" for name in files[:MOST_FILES]]
+    # Where a file stands against a folder, git tells the file by a name of its own: `name~branch`.
+    names = {name for path in files[:MOST_FILES] for name in (path, path.partition("~")[0])}
+    paths = [f":(literal,top){name}" for name in sorted(names)]
     touched = set(run.repo.text("log", "--format=%H", f"{base}..{onto}", "--", *paths).split())
     found = [int(trailers.get(f"{TRAILER}-Item", "0")) for commit, trailers in
              run.repo.trailers(TRAILER, f"{base}..{onto}") if commit in touched]  # fmt: skip

@@ -171,7 +171,7 @@ def _try(run: Run, item: Item, result: Receipt) -> None:
     pin = f"refs/milestone/{run.number}/candidate/{item.issue}"
     failure = _gate(run, item, built, pin)
     if failure and built.cls is Class.TRIVIAL:
-        reason = f"{built.reason}, but {failure.reason}"
+        reason = f"{Class.MEDIUM}: {built.reason.removeprefix(f'{Class.TRIVIAL}: ')}, but {failure.reason}"
         _record(run, item, Merge.CONFLICT, reason, log=str(failure.log), onto=onto, files=built.files,
                 **{"class": Class.MEDIUM.value})  # fmt: skip
         return
