@@ -184,7 +184,8 @@ def _try(run: Run, item: Item, result: Receipt) -> None:
         followups.add(run, item, FollowUpKind.REST, result, onto)
     run.repo.move(run.ref, built.commit, onto)
     run.head = built.commit
-    run.repo.delete([pin])
+    if run.require_plan().gates.pre_merge:
+        run.repo.delete([pin])
     run.note_part(item.issue, str(result["head"]), whole=whole)
     if whole:
         backlog_sync.write_done(run, item, result["ended"])

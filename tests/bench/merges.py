@@ -66,7 +66,7 @@ class Field:
             files[".gitattributes"] = "*.txt text\n"
         if more == BACKLOG:
             files |= {_task(issue): TASK.format(issue) for issue in range(1, items + 1)}
-        self.more = more
+        self.more, self.tasks = more, iter(range(1, items + 1))
         self.root = ground.repository("repository", {**files, **scratch.files([range(1, items + 1)], CHANGE)})
         self.git("repack", "-a", "-d", "-q")
         self.base = self.git("rev-parse", "main")
@@ -147,11 +147,24 @@ class Field:
         return taken
 
     def _plumb(self, old: str, head: str) -> None:
-        def git(*words: str) -> str:
-            done = subprocess.run(["git", *words], cwd=self.root, env=self.ground.env, capture_output=True, check=True)
+        """Merge by the least commands; with a tracked backlog, the item's task is set done by the least there is too."""
+
+        def git(*words: str, stdin: str = "") -> str:
+            done = subprocess.run(["git", *words], cwd=self.root, env=self.ground.env, input=stdin.encode(),
+                                  capture_output=True, check=True)  # fmt: skip
             return done.stdout.decode().strip()
 
         tree = git("merge-tree", "--write-tree", old, head)
+        if self.more == BACKLOG:
+            path = _task(next(self.tasks))
+            text = git("cat-file", "blob", f"{tree}:{path}").replace("status: To Do", "status: Done")
+            made, name = git("hash-object", "-w", "--stdin", stdin=f"{text}\n"), Path(path).name
+            for folder in ("backlog/tasks", "backlog", ""):
+                rows = git("ls-tree", f"{tree}:{folder}").splitlines()
+                changed = [f"{row.split()[0]} {row.split()[1]} {made}\t{name}" if row.endswith(f"\t{name}") else row
+                           for row in rows]  # fmt: skip
+                made, name = git("mktree", stdin="\n".join(changed) + "\n"), Path(folder).name
+            tree = made
         commit = git("commit-tree", tree, "-p", old, "-m", f"fix: merge {head}")
         git("update-ref", f"refs/heads/{REFS[FLOOR]}", commit, old)
 
