@@ -147,7 +147,7 @@ class Field:
         return taken
 
     def _plumb(self, old: str, head: str) -> None:
-        """Merge by the least commands; with a tracked backlog, the item's task is set done by the least there is too."""
+        """Merge by the least commands; with a tracked backlog the item's task is set done by hand too."""
 
         def git(*words: str, stdin: str = "") -> str:
             done = subprocess.run(["git", *words], cwd=self.root, env=self.ground.env, input=stdin.encode(),

@@ -86,3 +86,37 @@ def test_a_fix_that_never_helps_is_bounded_and_main_untouched(box: Sandbox) -> N
 
 
 KEEP = 'cp "$MILESTONE_PROMPT" "$OUT/prompt-$name";'
+
+
+NAMES = ("abc", "bisect", "copy", "enum", "fractions", "glob", "json", "queue")
+CODE = "import os\n\n\n" + "\n\n".join(f"def use_{name}():\n    return os\n" for name in NAMES)
+# All begin before any is merged: each waits at a FIFO of its own, and the last to come opens them all.
+EIGHT = """
+here=$(flock "$OUT/mutex" sh -c 'echo x >> "$OUT/here"; wc -l < "$OUT/here"')
+if [ "$here" -lt 8 ]; then read line < "$OUT/meet-$MILESTONE_ITEM"
+else for n in 1 2 3 4 5 6 7 8; do [ $n = "$MILESTONE_ITEM" ] || echo go > "$OUT/meet-$n"; done; fi
+sed -i 's/^import os$/import {name}\\nimport os/; /^def use_{name}():$/,/return/s/return os/return {name}/' app.py
+echo '- Use {name}.' >> CHANGELOG.md
+commit 'feat: {name}'; report COMPLETE
+"""
+
+
+def test_eight_items_edit_one_changelog_one_import_block_and_a_function_each(box: Sandbox) -> None:
+    gates = ["python3 -c 'import app; [getattr(app, n)() for n in dir(app) if n.startswith(\"use_\")]'"]
+    files = {"app.py": CODE, "CHANGELOG.md": "# Changelog\n\n- Begin.\n", ".gitignore": "__pycache__/\n"}
+    box.make(plan([[item(number) for number in range(1, 9)]], pre=gates), files=files, max_sessions=8)
+    for number, name in enumerate(NAMES, 1):
+        box.behave(number, EIGHT.format(name=name))
+        box.run("mkfifo", str(box.outside / f"meet-{number}"))
+    box.milestone()
+    assert box.mends() == {}, "nobody had to look"
+    code = box.show("app.py").splitlines()
+    assert sorted(code[:9]) == sorted(f"import {name}" for name in (*NAMES, "os"))
+    for name in NAMES:
+        assert code[code.index(f"def use_{name}():") + 1] == f"    return {name}"
+    log = box.show("CHANGELOG.md").splitlines()
+    assert log[:3] == ["# Changelog", "", "- Begin."]
+    assert sorted(log[3:]) == [f"- Use {name}." for name in NAMES]
+    assert len(code) == len(CODE.splitlines()) + 8
+    box.require_landed(*range(1, 9))
+    box.require_clean()
