@@ -15,7 +15,7 @@ from work_milestone.errors import MilestoneError
 from work_milestone.landing_candidate import Candidate
 from work_milestone.receipts import LANDING
 from work_milestone.runs import Run
-from work_milestone.texts import count
+from work_milestone.texts import count, size
 
 _OURS = re.compile(r"refs/heads/work/\d+/\d+(-[^/]*)?")
 
@@ -40,13 +40,15 @@ def close(run: Run) -> None:
         if run.facts(item.issue).merged and run.facts(item.issue).parts:
             backlog_sync.write_done(run, item, time.time())
     backlog_sync.close(run)
+    taken = run.pool.measure(integration.folder(run))
     run.pool.remove_all(integration.folder(run))
     _delete_branches(run)
     worktrees.remove_repository_lock(run.repo)
     run.lock.remove()
     run.folder.write(run.folder.path / "milestone.json", "milestone", "closed", durable=True)
     run.reread()
-    run.tell("milestone", "closed", count(len(run.items), "item"))
+    removed = f"; worktrees of {size(taken)} removed" if taken else ""
+    run.tell("milestone", "closed", count(len(run.items), "item") + removed)
 
 
 def _require_idle(run: Run) -> None:

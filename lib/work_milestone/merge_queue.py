@@ -189,9 +189,17 @@ def _try(run: Run, item: Item, result: Receipt) -> None:
     run.note_part(item.issue, str(result["head"]), whole=whole)
     if whole:
         backlog_sync.write_done(run, item, result["ended"])
-    told = "" if built.cls is Class.CLEAN else built.reason
-    _record(run, item, Merge.MERGED, told if whole else "its finished part", commit=built.commit, head=result["head"],
-            onto=onto, **{"class": built.cls.value})  # fmt: skip
+    told = _describe_merge(run, item, built, source) if whole else "its finished part"
+    _record(run, item, Merge.MERGED, told, commit=built.commit, head=result["head"], onto=onto,
+            **{"class": built.cls.value})  # fmt: skip
+
+
+def _describe_merge(run: Run, item: Item, built: Candidate, source: str) -> str:
+    """Say what it took to merge, where it took anything."""
+    mend = run.mend(item.issue) or {}
+    done = {Kind.RESOLVE: "conflict resolved", Kind.FIX: "fixed"}
+    mended = f"{done[Kind(mend['kind'])]} by attempt {mend['attempt']}" if source == mend.get("head") else ""
+    return "; ".join(filter(None, ("" if built.cls is Class.CLEAN else built.reason, mended)))
 
 
 def _gate(run: Run, item: Item, built: Candidate, pin: str) -> gates.Failure | None:

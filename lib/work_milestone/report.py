@@ -15,10 +15,10 @@ from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 
-from work_milestone import landing
+from work_milestone import integration, landing
 from work_milestone.plan import Item, list_plans
 from work_milestone.runs import Run
-from work_milestone.texts import one_line, shown, span
+from work_milestone.texts import one_line, shown, size, span
 
 MOST_ROWS = 200
 WIDE = 140
@@ -53,7 +53,8 @@ def _row(run: Run, item: Item) -> Row:
     state, detail, log = facts.word, facts.reason, ""
     if facts.merged:
         followup = run.followup_of(item.issue)
-        detail = str(merge.get("commit", ""))[:10] if followup is None else f"by #{followup.issue}"
+        detail = f"{str(merge.get('commit', ''))[:10]} {merge.get('reason') or ''}".strip()
+        detail = detail if followup is None else f"by #{followup.issue}"
     elif result and not facts.mergeable:
         log = _name(run, Path(str(result["log"]))) if result.get("log") else ""
     elif facts.mergeable:
@@ -154,6 +155,9 @@ def print_summary(run: Run, page: Page) -> None:
         if row.next:
             page.print(f"    next: {row.next}")
     page.print(f"milestone {run.number}: {_tally(lines)}; {_standing(run)}")
+    taken = run.pool.measure(integration.folder(run)) if not landing.is_landed(run) else 0
+    if taken:
+        page.print(f"worktrees for the next run take {size(taken)}: {_name(run, run.pool.folder)}")
 
 
 def _tally(lines: list[Row]) -> str:

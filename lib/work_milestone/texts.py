@@ -50,6 +50,16 @@ def span(seconds: float | None) -> str:
     return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
 
 
+def size(number: int) -> str:
+    """Write a number of bytes as people do: 4 KB, 1.5 MB, 12 GB."""
+    value, unit = number / 1024, "KB"
+    for unit in ("KB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1024
+    return f"{value:.1f} {unit}" if value < 10 and unit != "KB" else f"{value:.0f} {unit}"
+
+
 def wants_color(stream: TextIO | None) -> bool:
     """Tell whether a stream is a terminal whose user has not asked for NO_COLOR."""
     if stream is None:

@@ -18,11 +18,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from work_milestone import checkouts, git
-from work_milestone.errors import GitError
+from work_milestone import checkouts, git, process
+from work_milestone.errors import GitError, ProcessError
 from work_milestone.receipts import KernelLock
 
 LOCK_FILE = ".claude/kage-bunshin.lock"
+MEASURE = 5.0  # seconds that telling how much is on disk may take
 LOCK_NAME = "work-milestone.lock"
 _OWNER = "work-milestone-session"
 _IN_PROCESS = threading.Lock()
@@ -179,6 +180,16 @@ class Pool:
             self.repo.call("worktree", "remove", "-f", "-f", str(path), accept=range(256))
             shutil.rmtree(path, ignore_errors=True)
             self.repo.call("worktree", "prune")
+
+    def measure(self, *others: Path) -> int:
+        """Return the bytes that the pool's worktrees, and others, take on disk; 0 where nobody can tell."""
+        places = [str(path) for path in (self.folder, *others) if path.exists()]
+        try:
+            done = process.run(["du", "-sk", *places], timeout=MEASURE, check=False) if places else None
+        except ProcessError:
+            return 0  # no du, or more files than it is worth waiting for
+        rows = done.stdout.decode(errors="replace").splitlines() if done else []
+        return 1024 * sum(int(row.split()[0]) for row in rows if row.split()[:1] and row.split()[0].isdecimal())
 
     def remove_all(self, *others: Path) -> None:
         """Remove every worktree of the pool, and others of the run's: the folders, then what git knows of them."""

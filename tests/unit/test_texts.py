@@ -7,7 +7,7 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from work_milestone.texts import count, last_line, last_lines, one_line, span, wants_color
+from work_milestone.texts import count, last_line, last_lines, one_line, size, span, wants_color
 
 
 @pytest.mark.parametrize(
@@ -110,3 +110,12 @@ def test_wants_color(
         if value is not None:
             monkeypatch.setenv(name, value)
     assert wants_color(stream) is expected
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(0, "0 KB"), (4096, "4 KB"), (999 * 1024, "999 KB"), (1000 * 1024, "1.0 MB"), (1536 * 1024, "1.5 MB"),
+     (48 * 1024**2, "48 MB"), (12 * 1024**3, "12 GB"), (5000 * 1024**4, "5000 TB")],
+)  # fmt: skip
+def test_size(number: int, told: str) -> None:
+    assert size(number) == told
