@@ -191,7 +191,7 @@ def _print_table(page: Page, lines: list[Row]) -> None:
                       one_line(row.item.title), one_line(said)))  # fmt: skip
     widths = [max(cell_len(line[column]) for line in cells) for column in range(len(cells[0]))]
     room = max(24, page.width - sum(widths[:6]) - 14)
-    widths[6] = min(widths[6], max(room - widths[7], room * 2 // 3))
+    widths[6] = min(widths[6], max(room - widths[7], room // 2))
     widths[7] = room - widths[6]
     colors: list[tuple[str | None, ...]] = [("1",) * 8]
     colors += [(None,) * 3 + (COLORS.get(row.state, "31"),) + (None,) * 3 + ("2",) for row in lines]
