@@ -18,7 +18,7 @@ from work_milestone import backlog, backlog_files, backlog_sync, new_task, rende
 from work_milestone.context import TRAILER, Groomed
 from work_milestone.errors import BacklogError, MilestoneError
 from work_milestone.overlay import FollowUp, Kind
-from work_milestone.plan import Item
+from work_milestone.plan import MAX_NUMBER, Item
 from work_milestone.receipts import Receipt
 from work_milestone.runs import Run
 from work_milestone.texts import count, one_line
@@ -73,12 +73,13 @@ def _title(run: Run, item: Item, kind: Kind, against: Sequence[int]) -> str:
 
 def _next_issue(run: Run) -> int:
     """Return a number that neither the plan nor the backlog as it now is nor an earlier run has given away."""
-    taken = {*run.items, *run.followups, *run.folder.issues()}
+    taken = {*run.items, *run.recorded, *run.folder.issues()}
     if run.backlog:
         taken |= run.backlog.content.tasks.keys()
         on_disk = backlog_files.load_backlog(run.root)
         taken |= on_disk.tasks.keys() if on_disk else set()
-    return max(taken) + 1
+    after = max(taken) + 1
+    return after if after <= MAX_NUMBER else next(number for number in range(1, after) if number not in taken)
 
 
 # -- the backlog

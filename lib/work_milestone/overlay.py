@@ -6,20 +6,25 @@ Rules:
 - Follow-ups are dispatched in waves of their own after the planned ones, a wave a generation: a follow-up's own
   follow-up is of the next generation. Generations are bounded, so a run always ends.
 - What depends on an origin comes after the follow-ups, in waves of its own, as long as they are not settled.
+- A follow-up whose origin is gone from the plan, or whose number the plan has given to another item, is not worked;
+  it stays in the file, for a plan may be set back.
 - A file that is damaged counts as absent: what had made the follow-ups makes them again.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from work_milestone.plan import Item, Number, Wave
+from work_milestone.plan import Item, Number, Text, Wave
 from work_milestone.receipts import RunFolder
+from work_milestone.texts import one_line
+
+Commit = Annotated[str, Field(pattern=r"\A[0-9a-f]{40,64}\z")]
 
 
 class Kind(StrEnum):
@@ -38,13 +43,13 @@ class FollowUp(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     issue: Number
-    title: str
+    title: Text
     origin: Number
     kind: Kind
     generation: Number
-    head: str
-    base: str
-    onto: str
+    head: Commit
+    base: Commit
+    onto: Commit
     branch: str
     notes: str = ""
     files: tuple[str, ...] = ()
@@ -57,7 +62,7 @@ def load(folder: RunFolder) -> dict[int, FollowUp]:
     found: dict[int, FollowUp] = {}
     for row in receipt.get("items", ()):
         with contextlib.suppress(ValidationError):
-            one = FollowUp.model_validate_json(json.dumps(row))
+            one = FollowUp.model_validate(row)
             found[one.issue] = one
     return found
 
@@ -66,6 +71,20 @@ def write(folder: RunFolder, followups: Iterable[FollowUp]) -> None:
     """Write the overlay down."""
     rows = [one.model_dump(mode="json") for one in followups]
     folder.write(folder.path / "overlay.json", "overlay", "written", durable=True, items=rows)
+
+
+def fit(followups: Mapping[int, FollowUp], items: Mapping[int, Item]) -> dict[int, FollowUp]:
+    """Return the follow-ups that belong to a plan's items. No chain of them leads back to where it began."""
+    found: dict[int, FollowUp] = {}
+    origins: set[int] = set()
+    for one in sorted(followups.values(), key=lambda one: (one.generation, one.issue)):
+        planned, before = items.get(one.issue), followups.get(one.origin)
+        its_own = planned is None or one_line(planned.title) == one_line(one.title)  # it was groomed since
+        forward = one.origin != one.issue and (before is None or before.generation < one.generation)
+        if its_own and forward and one.origin not in origins and (one.origin in items or one.origin in found):
+            found[one.issue] = one
+            origins.add(one.origin)
+    return found
 
 
 def arrange(waves: Sequence[Wave], followups: Mapping[int, FollowUp], settled: Callable[[int], bool]) -> list[Wave]:
@@ -78,8 +97,7 @@ def arrange(waves: Sequence[Wave], followups: Mapping[int, FollowUp], settled: C
     held = _dependents(waves, open_origins, settled)
     arranged = [wave.model_copy(update={"items": tuple(i for i in wave.items if i.issue not in held)})
                 for wave in waves]  # fmt: skip
-    last = max(item.wave for item in added.values())
-    for number in range(len(waves) + 1, last + 1):
+    for number in sorted({item.wave for item in added.values()}):
         arranged.append(Wave(wave=number, items=tuple(item for item in added.values() if item.wave == number)))
     for wave in waves:
         late = [item for item in wave.items if item.issue in held]
@@ -92,12 +110,12 @@ def arrange(waves: Sequence[Wave], followups: Mapping[int, FollowUp], settled: C
 
 def _added(items: Mapping[int, Item], followups: Mapping[int, FollowUp], planned: int) -> dict[int, Item]:
     """Make items of follow-ups whose origin is still there; they are worked as their origins are."""
-    everything, added = dict(items), {}
+    everything, added, waves = dict(items), {}, dict[int, int]()
     for one in sorted(followups.values(), key=lambda one: (one.generation, one.issue)):
         if one.origin not in everything or one.issue in everything:
             continue  # gone from the plan with its origin, or groomed into it since
         own = {"title": one.title, "issue": one.issue, "depends_on": (), "conflict_group": None, "status": "pending",
-               "groomed": True, "wave": planned + one.generation}  # fmt: skip
+               "groomed": True, "wave": waves.setdefault(one.generation, planned + len(waves) + 1)}  # fmt: skip
         everything[one.issue] = added[one.issue] = everything[one.origin].model_copy(update=own)
     return added
 

@@ -31,9 +31,14 @@ class Run(Context):
         self.continues: float | None = None  # when the run began that this process is a further generation of
 
     @cached_property
-    def followups(self) -> dict[int, overlay.FollowUp]:
-        """The follow-up items by issue, those that this process adds included."""
+    def recorded(self) -> Mapping[int, overlay.FollowUp]:
+        """Every follow-up that was ever added, by issue, also those that the plan has no place for any more."""
         return overlay.load(self.folder)
+
+    @cached_property
+    def followups(self) -> Mapping[int, overlay.FollowUp]:
+        """The follow-up items by issue, those that this process adds included."""
+        return overlay.fit(self.recorded, self.plan.items if self.plan else {})
 
     @cached_property
     def waves(self) -> tuple[plans.Wave, ...]:
@@ -58,13 +63,15 @@ class Run(Context):
     def drop_plan(self) -> None:
         """Go on without a plan, as what must be known beside it cannot be read."""
         self.plan = None
-        for name in ("waves", "dispatched", "items"):
+        for name in ("followups", "waves", "dispatched", "items"):
             self.__dict__.pop(name, None)
 
     def add_followup(self, one: overlay.FollowUp) -> None:
         """Write a follow-up down, and count it among the items from now on."""
-        self.followups[one.issue] = one
-        overlay.write(self.folder, self.followups.values())
+        everything = {**self.recorded, one.issue: one}
+        overlay.write(self.folder, everything.values())
+        # Replaced and not changed: other threads may be looking through what was there.
+        self.recorded, self.followups = everything, {**self.followups, one.issue: one}
         self.__dict__.pop("items", None)
         self.folder.changes += 1
 
@@ -251,7 +258,7 @@ class Run(Context):
         """Ask git and the receipts anew."""
         self.folder.forget()
         self.head = None
-        for name in ("branch_receipt", "parts", "_heads", "_begun", "followups", "items"):
+        for name in ("branch_receipt", "parts", "_heads", "_begun", "recorded", "followups", "items"):
             self.__dict__.pop(name, None)
         self.folder.changes += 1
 
