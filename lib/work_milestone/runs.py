@@ -223,7 +223,9 @@ class Run(Context):
 
     def unmet(self, item: plans.Item) -> list[int]:
         """Name the items that an item still waits for."""
-        unmet = [issue for issue in item.depends_on if not self.facts(issue).merged]
+        # A follow-up that was groomed into the plan may well name what it settles.
+        own = self.settles(item.issue)
+        unmet = [issue for issue in item.depends_on if issue not in own and not self.facts(issue).merged]
         one = self.followups.get(item.issue)
         if one and one.kind is overlay.Kind.REST and one.head not in self.parts.get(one.origin, {}):
             unmet.append(one.origin)  # its finished part comes first
