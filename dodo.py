@@ -84,7 +84,7 @@ def item_steps(wave: Wave, item: Item, before: list[str]) -> Iterator[Task]:
     yield make("spawn", sessions.work, [f"prompt:{item.issue}"], sessions.is_done)
     yield make("merge", merge_queue.merge, [f"spawn:{item.issue}"], merge_queue.is_done)
     yield make("mend", merge_queue.mend, [f"merge:{item.issue}"], merge_queue.is_mended)
-    settles = [item.issue, *run.followed_by(item.issue)]
+    settles = [item.issue, *(issue for issue in run.followers(item.issue) if issue in run.dispatched)]
     yield make("item", verdicts.require_settled, [f"mend:{issue}" for issue in settles], verdicts.is_settled)
 
 

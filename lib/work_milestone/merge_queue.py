@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -180,8 +180,10 @@ def _try(run: Run, item: Item, result: Receipt) -> None:
                 tail=list(failure.tail), command=failure.command, candidate=built.commit)  # fmt: skip
         return
     whole = result["status"] != Session.PARTIAL
-    if not whole:
-        followups.add(run, item, FollowUpKind.REST, result, onto)
+    if whole:
+        told = _describe_merge(run, item, built, source)
+    else:
+        told = "its finished part; " + _follow_up(run, item, FollowUpKind.REST, result, onto)
     run.repo.move(run.ref, built.commit, onto)
     run.head = built.commit
     if run.require_plan().gates.pre_merge:
@@ -189,7 +191,6 @@ def _try(run: Run, item: Item, result: Receipt) -> None:
     run.note_part(item.issue, str(result["head"]), whole=whole)
     if whole:
         backlog_sync.write_done(run, item, result["ended"])
-    told = _describe_merge(run, item, built, source) if whole else "its finished part"
     _record(run, item, Merge.MERGED, told, commit=built.commit, head=result["head"], onto=onto,
             **{"class": built.cls.value})  # fmt: skip
 
@@ -231,10 +232,16 @@ def _refuse(run: Run, item: Item, result: Receipt, onto: str, refusal: Refusal) 
         return
     reason = refusal.reason
     if refusal.cls is Class.HEAVY:
-        followup = followups.add(run, item, FollowUpKind.CONFLICT, result, onto, refusal.files)
-        bound = f"no follow-up: that would be generation {run.settings.generations + 1}"
-        reason += f"; follow-up #{followup.issue}" if followup else f"; {bound}"
+        reason += "; " + _follow_up(run, item, FollowUpKind.CONFLICT, result, onto, refusal.files)
     _record(run, item, Merge.CONFLICT, reason, files=refusal.files, onto=onto, **{"class": refusal.cls.value})
+
+
+def _follow_up(run: Run, item: Item, kind: FollowUpKind, result: Receipt, onto: str, files: Sequence[str] = ()) -> str:
+    """Have a follow-up take over, and say which, or why there is none."""
+    followup = followups.add(run, item, kind, result, onto, files)
+    if followup is None:
+        return f"no follow-up: that would be generation {run.settings.generations + 1}"
+    return f"follow-up #{followup.issue}"
 
 
 def _wanted(run: Run, item: Item) -> Kind | None:

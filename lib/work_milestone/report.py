@@ -65,7 +65,7 @@ def _row(run: Run, item: Item) -> Row:
         elapsed = time.time() - float(session.get("started", time.time()))
         state, detail, place = "running", f"attempt {attempt.name}", Path(str(session.get("path", ""))).name
     if facts.parts and not facts.merged and state == "partial":
-        detail = "its finished part is merged" + (f"; left: {one_line(str(result.get('notes', '')))[:200]}")
+        detail = f"{facts.reason}; left: {one_line(str(result.get('notes', '')))[:200]}"
     said = merge.get("tail") if state == "gate" else None
     tail = [shown(line, WIDE) for line in said] if isinstance(said, list) else []
     return Row(item, state, detail, elapsed, cost, place, log, tail, _next(run, item, state))
@@ -78,6 +78,8 @@ def _next(run: Run, item: Item, state: str) -> str:
     retry, log = f"doit retry:{issue} {number}", f"doit log:{issue} {number}"
     if state in ("merged", "complete", "skipped", "running"):
         return ""
+    if run.facts(issue).followed:
+        return f"goes on by itself when {', '.join(f'#{one}' for one in run.followers(issue))} is done"
     if state in ("conflict", "gate", "dropped"):
         return f"{retry} (a new session), {again} (merge it again), or {skip}"
     if state == "waiting":

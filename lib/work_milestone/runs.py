@@ -79,10 +79,10 @@ class Run(Context):
         """Return the follow-up that has taken over what is left of an item."""
         return next((one for one in self.followups.values() if one.origin == issue != one.issue), None)
 
-    def followed_by(self, issue: int) -> list[int]:
-        """Name the follow-ups in this graph that settle an item: its own, that one's, and so on."""
+    def followers(self, issue: int) -> list[int]:
+        """Name the follow-ups that settle an item: its own, that one's, and so on."""
         found: list[int] = []
-        while (one := self.followup_of(found[-1] if found else issue)) and one.issue in self.dispatched:
+        while one := self.followup_of(found[-1] if found else issue):
             found.append(one.issue)
         return found
 

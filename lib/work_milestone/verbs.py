@@ -44,7 +44,8 @@ def skip(run: Run, issue: int) -> None:
     item = _require_changeable(run, issue, "skip")
     run.folder.write(run.folder.receipt(issue, "merge"), "merge", Merge.SKIPPED.value, reason="by hand")
     run.tell("skip", "skipped", "by hand", issue=item.issue)
-    held = [f"#{other.issue}" for other in run.items.values() if issue in other.depends_on]
+    left_out = {issue, *run.settles(issue)}
+    held = [f"#{other.issue}" for other in run.items.values() if left_out & set(other.depends_on)]
     if held:
         say(f"#{issue} is skipped; {', '.join(held)} depend on it and wait until they are skipped too")
     else:
@@ -78,6 +79,11 @@ def _require_changeable(run: Run, issue: int, verb: str) -> Item:
         raise MilestoneError(f"#{issue} is {item.status} in {run.require_plan().path}; change that line to {verb} it")
     if run.facts(issue).merged:
         raise MilestoneError(f"#{issue} is merged already; there is nothing to {verb}")
+    if run.facts(issue).followed or run.facts(issue).followup_skipped:
+        last = run.followers(issue)[-1]
+        raise MilestoneError(
+            f"#{issue} is followed up: #{last} has what is left of it; doit {verb}:{last} n={run.number}"
+        )
     if run.attempt_state(issue) == "alive":
         raise MilestoneError(
             f"the session of #{issue} is still at work; doit milestone n={run.number} waits for it, then: "
