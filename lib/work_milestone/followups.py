@@ -4,15 +4,16 @@ Rules:
 - A follow-up is in the overlay before what makes it necessary is written down, and an origin has one at most: so a
   run that was killed between the two makes the same one.
 - It is the milestone's: in the backlog where there is one. A backlog that git tracks gets it with the next candidate
-  that is gated, for the branch never stands on a tree that no gate has seen.
+  that is gated, for the branch never stands on a tree that no gate has seen. One that cannot be written is told, and
+  worked all the same.
 - Where the bound of generations is reached there is none: the item waits for a person.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from work_milestone import backlog, backlog_files, backlog_sync, new_task, render, trees
 from work_milestone.context import TRAILER, Groomed
@@ -21,6 +22,7 @@ from work_milestone.overlay import FollowUp, Kind
 from work_milestone.plan import MAX_NUMBER, Item
 from work_milestone.receipts import Receipt
 from work_milestone.runs import Run
+from work_milestone.states import Session
 from work_milestone.texts import count, one_line
 
 LABELS = {Kind.CONFLICT: "conflict-resolution", Kind.REST: "follow-up"}
@@ -45,7 +47,7 @@ def add(run: Run, item: Item, kind: Kind, result: Receipt, onto: str, files: Seq
         notes=str(result.get("notes", ""))[:4000], files=tuple(files), against=against,
     )  # fmt: skip
     run.add_followup(one)
-    _write_task(run, one)
+    write_missing(run)
     run.tell("follow-up", "added", f"#{one.issue} {one_line(one.title)[:100]}", issue=item.issue)
     return one
 
@@ -66,7 +68,7 @@ def require_dispatched(run: Run) -> None:
 def _title(run: Run, item: Item, kind: Kind, against: Sequence[int]) -> str:
     title = one_line(item.title)
     if kind is Kind.REST:
-        return f"Finish: {title}"[:300]
+        return f"Finish: {title.removeprefix('Finish: ')}"[:300]
     others = ", ".join(one_line(run.items[issue].title) for issue in against) or run.branch
     return f"Resolve merge conflict: {title} vs {others}"[:300]
 
@@ -88,9 +90,10 @@ def _next_issue(run: Run) -> int:
 def describe(run: Run, one: FollowUp) -> str:
     """Say what a follow-up is about, for people and for its session."""
     others = [run.items[issue] for issue in one.against if issue in run.items]
+    partial = one.kind is Kind.REST or (run.result(one.origin) or {}).get("status") == Session.PARTIAL
     return render.render(
-        run.root, "followup.md.j2", followup=one, origin=run.items[one.origin], others=others,
-        origin_text=backlog_sync.describe(run, run.items[one.origin])[0] if one.kind is Kind.REST else "",
+        run.root, "followup.md.j2", followup=one, origin=run.items[one.origin], others=others, partial=partial,
+        origin_text=backlog_sync.describe(run, run.items[one.origin])[0] if partial else "",
         approaches=[(other, str((run.result(other.issue) or {}).get("notes", ""))[:2000]) for other in others],
         integration_branch=run.branch,
     )  # fmt: skip
@@ -128,21 +131,35 @@ def missing(run: Run, tree: str) -> dict[str, str | None]:
     if run.backlog is None or not run.backlog.tracked or not run.followups:
         return {}
     found = backlog_files.read_backlog(trees.read_files(run.repo, tree, *backlog_files.PLACES))
-    return dict(_task(run, found, one) for one in run.followups.values() if one.issue not in found.tasks)
+    made: dict[str, str | None] = {}
+    for one in run.followups.values():
+        if one.issue not in found.tasks:
+            with _noted(run, one):
+                path, text = _task(run, found, one)
+                made[path] = text
+    return made
 
 
-def _write_task(run: Run, one: FollowUp) -> None:
-    """Put a follow-up into a backlog that git does not track. One that cannot be written is told and worked."""
+def write_missing(run: Run) -> None:
+    """Put follow-ups into a backlog that git does not track: those that a killed run has not put there, too."""
     if run.backlog is None or run.backlog.tracked:
         return
+    missing = [one for one in run.followups.values() if one.issue not in run.backlog.content.tasks]
+    for one in missing:
+        if not run.settled(one.issue):
+            with _noted(run, one):
+                backlog_files.write_task(run.root, *_task(run, run.backlog.content, one))
+    content = backlog_files.load_backlog(run.root) if missing else None
+    run.backlog = Groomed(content, tracked=False) if content else run.backlog
+
+
+@contextlib.contextmanager
+def _noted(run: Run, one: FollowUp) -> Iterator[None]:
+    """Tell why a follow-up's task cannot be written: it is worked all the same."""
     try:
-        path, text = _task(run, run.backlog.content, one)
-        backlog_files.write_task(run.root, path, text)
+        yield
     except BacklogError as error:
         run.tell("follow-up", "note", str(error), issue=one.issue)
-        return
-    content = backlog_files.load_backlog(run.root)
-    run.backlog = Groomed(content, tracked=False) if content else None
 
 
 def _task(run: Run, found: backlog.Backlog, one: FollowUp) -> tuple[str, str]:
@@ -155,5 +172,6 @@ def _task(run: Run, found: backlog.Backlog, one: FollowUp) -> tuple[str, str]:
     return new_task.render(
         one.issue, one.title, prefix=prefix[1] if prefix else "TASK-", status=new_task.first_status(found),
         milestone=milestone, priority=run.items[one.origin].priority, labels=[LABELS[one.kind]],
-        description=describe(run, one), created=time.time(),
+        # Its origin's date, so that a candidate which is built again is the same one.
+        description=describe(run, one), created=float((run.result(one.origin) or {}).get("ended", 0)),
     )  # fmt: skip

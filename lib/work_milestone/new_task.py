@@ -20,10 +20,11 @@ PRIORITIES = {"P0": "high", "P1": "high", "P2": "medium", "P3": "low"}
 def first_status(found: backlog.Backlog) -> str:
     """Return the status of work that nobody has begun, as the configuration spells it."""
     for path in backlog.CONFIG_PATHS:
-        source = found.files.get(path, "").strip("\ufeff \t\r\n")
-        statuses = front_matter.parse_mapping(path, source).texts("statuses") if source else []
-        if statuses:
-            return statuses[0]
+        with front_matter.told([]):  # its fault is among the backlog's
+            source = found.files.get(path, "").strip("\ufeff \t\r\n")
+            statuses = front_matter.parse_mapping(path, source).texts("statuses") if source else []
+            if statuses:
+                return statuses[0]
     return TO_DO
 
 
@@ -37,7 +38,7 @@ def render(
     stamp = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%d %H:%M")
     fields = {"id": f"{prefix}{issue}", "title": title, "status": status}
     front = "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in fields.items())
-    listed = "".join(f"\n  - {json.dumps(label)}" for label in labels) or " []"
+    listed = "".join(f"\n  - {json.dumps(label, ensure_ascii=False)}" for label in labels) or " []"
     # A marker within the text would end the section early.
     body = re.sub(r"<!--|-->", "--", description)
     text = (

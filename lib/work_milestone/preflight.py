@@ -18,6 +18,7 @@ from work_milestone import (
     backlog_sync,
     baseline,
     checkouts,
+    followups,
     git,
     integration,
     preparation,
@@ -224,6 +225,7 @@ def _begin(run: Run) -> None:
         run.repo.remove_shared_lock(run.repo.common / f"{name}.lock")
     run.pool.write_excludes()
     alive = sessions.adopt(run)
+    followups.write_missing(run)
     if run.continues is not None:
         return  # all of it was told when this run began
     for note in notes(run):
