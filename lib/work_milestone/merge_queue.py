@@ -180,10 +180,10 @@ def _try(run: Run, item: Item, result: Receipt) -> None:
                 tail=list(failure.tail), command=failure.command, candidate=built.commit)  # fmt: skip
         return
     whole = result["status"] != Session.PARTIAL
-    if whole:
-        told = _describe_merge(run, item, built, source)
-    else:
-        told = "its finished part; " + _follow_up(run, item, FollowUpKind.REST, result, onto)
+    told, row = _describe_merge(run, item, built, source), None
+    if not whole:
+        words, row = _follow_up(run, item, FollowUpKind.REST, result, onto)
+        told = f"its finished part; {words}"
     run.repo.move(run.ref, built.commit, onto)
     run.head = built.commit
     if run.require_plan().gates.pre_merge:
@@ -191,7 +191,7 @@ def _try(run: Run, item: Item, result: Receipt) -> None:
     run.note_part(item.issue, str(result["head"]), whole=whole)
     if whole:
         backlog_sync.write_done(run, item, result["ended"])
-    _record(run, item, Merge.MERGED, told, commit=built.commit, head=result["head"], onto=onto,
+    _record(run, item, Merge.MERGED, told, commit=built.commit, head=result["head"], onto=onto, followup=row,
             **{"class": built.cls.value})  # fmt: skip
 
 
@@ -230,18 +230,22 @@ def _refuse(run: Run, item: Item, result: Receipt, onto: str, refusal: Refusal) 
     if refusal.dropped:
         _record(run, item, Merge.DROPPED, refusal.reason, onto=onto)
         return
-    reason = refusal.reason
+    reason, row = refusal.reason, None
     if refusal.cls is Class.HEAVY:
-        reason += "; " + _follow_up(run, item, FollowUpKind.CONFLICT, result, onto, refusal.files)
-    _record(run, item, Merge.CONFLICT, reason, files=refusal.files, onto=onto, **{"class": refusal.cls.value})
+        words, row = _follow_up(run, item, FollowUpKind.CONFLICT, result, onto, refusal.files)
+        reason += f"; {words}"
+    _record(run, item, Merge.CONFLICT, reason, files=refusal.files, onto=onto, followup=row,
+            **{"class": refusal.cls.value})  # fmt: skip
 
 
-def _follow_up(run: Run, item: Item, kind: FollowUpKind, result: Receipt, onto: str, files: Sequence[str] = ()) -> str:
-    """Have a follow-up take over, and say which, or why there is none."""
+def _follow_up(
+    run: Run, item: Item, kind: FollowUpKind, result: Receipt, onto: str, files: Sequence[str] = ()
+) -> tuple[str, dict[str, Any] | None]:
+    """Have a follow-up take over; say which, with what the overlay has of it, or why there is none."""
     followup = followups.add(run, item, kind, result, onto, files)
     if followup is None:
-        return f"no follow-up: that would be generation {run.settings.generations + 1}"
-    return f"follow-up #{followup.issue}"
+        return f"no follow-up: that would be generation {run.settings.generations + 1}", None
+    return f"follow-up #{followup.issue}", followup.model_dump(mode="json")
 
 
 def _wanted(run: Run, item: Item) -> Kind | None:

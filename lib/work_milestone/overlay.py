@@ -8,7 +8,7 @@ Rules:
 - What depends on an origin comes after the follow-ups, in waves of its own, as long as they are not settled.
 - A follow-up whose origin is gone from the plan, or whose number the plan has given to another item, is not worked;
   it stays in the file, for a plan may be set back.
-- A file that is damaged counts as absent: what had made the follow-ups makes them again.
+- Each stands in the merge receipt of its origin too, so that a damaged file loses none.
 """
 
 from __future__ import annotations
@@ -58,9 +58,10 @@ class FollowUp(BaseModel):
 
 def load(folder: RunFolder) -> dict[int, FollowUp]:
     """Read the follow-ups by issue. Raise ReceiptError when a newer version of this tool wrote them."""
+    kept = [(folder.load(folder.receipt(issue, "merge")) or {}).get("followup") for issue in sorted(folder.issues())]
     receipt = folder.load(folder.path / "overlay.json") or {}
     found: dict[int, FollowUp] = {}
-    for row in receipt.get("items", ()):
+    for row in (*kept, *receipt.get("items", ())):
         with contextlib.suppress(ValidationError):
             one = FollowUp.model_validate(row)
             found[one.issue] = one

@@ -38,7 +38,7 @@ class Run(Context):
     @cached_property
     def followups(self) -> Mapping[int, overlay.FollowUp]:
         """The follow-up items by issue, those that this process adds included."""
-        return overlay.fit(self.recorded, self.plan.items if self.plan else {})
+        return overlay.fit(self.recorded, self.plan.items) if self.plan else {}
 
     @cached_property
     def waves(self) -> tuple[plans.Wave, ...]:
