@@ -6,7 +6,7 @@ wave: `wave` and `relay`; then `followups`, `gates`, `land` and `milestone`. Eac
 outcome, written in its receipt: the others go on, and the item's verdict keeps the landing back until it is settled.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from work_milestone import (
@@ -29,6 +29,7 @@ from work_milestone import (
 from work_milestone.commandline import is_partial, named
 from work_milestone.graph import Action, Check, Task, describe, describe_milestone, step
 from work_milestone.plan import Item, Wave
+from work_milestone.runs import Run
 from work_milestone.texts import count
 
 __all__ = ["DOIT_CONFIG", "task_plan", "task_preflight", "task_verbs"]
@@ -91,12 +92,16 @@ def item_steps(wave: Wave, item: Item, before: list[str]) -> Iterator[Task]:
 def wave_steps(wave: Wave) -> Iterator[Task]:
     """A wave as a whole: its end, and what the next waves are told of it."""
     number, folder = wave.wave, run.folder.wave(wave.wave)
+
+    def fresh(check: Callable[[Run, Wave], bool]) -> bool:
+        return check(run, wave) or closing.is_closed(run)  # the last follow-up may have settled what stands there
+
     told = count(len(wave.items), "item")
     yield step(f"wave:{number}", relay.settle, run, wave, doc=f"wave {number} · {told} settled",
                after=["baseline", *(f"mend:{item.issue}" for item in wave.items)],
-               fresh=lambda: relay.is_settled(run, wave), receipt=folder / "wave.json")  # fmt: skip
+               fresh=lambda: fresh(relay.is_settled), receipt=folder / "wave.json")  # fmt: skip
     yield step(f"relay:{number}", relay.write, run, wave, doc=f"wave {number} · what the next waves are told",
-               after=[f"wave:{number}"], fresh=lambda: relay.is_fresh(run, wave),
+               after=[f"wave:{number}"], fresh=lambda: fresh(relay.is_fresh),
                receipt=folder / "relay.json")  # fmt: skip
 
 
