@@ -122,10 +122,11 @@ def _added(items: Mapping[int, Item], followups: Mapping[int, FollowUp], planned
 
 
 def _dependents(waves: Sequence[Wave], origins: set[int], settled: Callable[[int], bool]) -> set[int]:
-    """Find what depends on an origin, over any number of items, and is not settled itself."""
-    reached = set(origins)
+    """Find what depends on an origin and is not settled itself, and all that depends on that."""
+    held: set[int] = set()
     for wave in waves:
         for item in wave.items:  # nothing depends on an item of its own wave or of a later one
-            if reached.intersection(item.depends_on) and not settled(item.issue):
-                reached.add(item.issue)
-    return reached - origins
+            waits = origins.intersection(item.depends_on) and not settled(item.issue)
+            if waits or held.intersection(item.depends_on):  # also of one that was skipped: waves go in no circle
+                held.add(item.issue)
+    return held

@@ -377,6 +377,17 @@ def test_skipping_a_followup_leaves_its_origin_out(box: Sandbox) -> None:
     box.require_clean()
 
 
+def test_skipping_what_would_have_come_late(box: Sandbox) -> None:
+    """Item 5 is skipped while what it needs waits for a follow-up: the waves go in no circle."""
+    partial(box, [item(1)], [item(4, 1)], [item(5, 4)]).behave(6, "exit 1")
+    box.milestone(rc=1)
+    box.doit("skip:5", "n=3", rc=0)
+    box.mend(6)
+    box.milestone()
+    assert box.starts() == {1: 1, 4: 1, 6: 2}
+    box.require_landed(1, 4, 6)
+
+
 @pytest.mark.parametrize("kind", ["rest", "conflict"])
 @pytest.mark.parametrize("verb", ["skip", "retry"])
 def test_an_origin_that_is_followed_is_left_to_its_followup(box: Sandbox, verb: str, kind: str) -> None:
