@@ -165,7 +165,8 @@ def _noted(run: Run, one: FollowUp) -> Iterator[None]:
 def _task(run: Run, found: backlog.Backlog, one: FollowUp) -> tuple[str, str]:
     origin = found.tasks.get(one.origin)
     plan = run.require_plan()
-    source = found.files[origin.path] if origin else ""
+    like = origin or next(iter(found.tasks.values()), None)
+    source = found.files[like.path] if like else ""
     prefix = re.search(r"^id:\s*['\"]?([A-Za-z][A-Za-z_-]*-)", source, re.MULTILINE)
     known = backlog.find_milestone(found.milestones, plan.number, plan.title)
     milestone = (origin.milestone if origin else None) or (f"m-{known.number}" if known else str(plan.number))

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from work_milestone import backlog, branches, front_matter
 from work_milestone.front_matter import fault
+from work_milestone.texts import one_line
 
 TO_DO = "To Do"
 PRIORITIES = {"P0": "high", "P1": "high", "P2": "medium", "P3": "low"}
@@ -33,21 +34,30 @@ def render(
     description: str, created: float,
 ) -> tuple[str, str]:  # fmt: skip
     """Return path and text of a new task. `created` in seconds since 1970. Raises BacklogError."""
-    slug = branches.slugify(title)[:60].strip("-.") or "follow-up"
-    path = f"backlog/tasks/task-{issue} - {slug}.md"
+    title = one_line(title)
+    # The program looks for its own prefix alone.
+    name = prefix.lower() if re.fullmatch("[A-Za-z]+-", prefix) else "task-"
+    path = f"backlog/tasks/{name}{issue} - {branches.slugify(title) or 'follow-up'}.md"
     stamp = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%d %H:%M")
     fields = {"id": f"{prefix}{issue}", "title": title, "status": status}
     front = "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in fields.items())
     listed = "".join(f"\n  - {json.dumps(label, ensure_ascii=False)}" for label in labels) or " []"
-    # A marker within the text would end the section early.
-    body = re.sub(r"<!--|-->", "--", description)
+    body = _tidy(description)
     text = (
         f"---\n{front}assignee: []\ncreated_date: '{stamp}'\nlabels:{listed}\ndependencies: []\n"
         f"milestone: {json.dumps(milestone, ensure_ascii=False)}\n"
         f"priority: {PRIORITIES.get(priority, 'medium')}\n---\n\n"
-        f"## Description\n\n<!-- SECTION:DESCRIPTION:BEGIN -->\n{body.strip()}\n<!-- SECTION:DESCRIPTION:END -->\n"
+        f"## Description\n\n<!-- SECTION:DESCRIPTION:BEGIN -->\n{body}\n<!-- SECTION:DESCRIPTION:END -->\n"
     )
     task = backlog.parse_task(path, text)
-    if task is None or task.issue != issue or task.title != " ".join(title.split()):
+    if task is None or (task.issue, task.title, task.description) != (issue, title, body):
         raise fault(path, 1, "the new task cannot be written so that it is read as the same", "write it by hand")
     return path, text
+
+
+def _tidy(description: str) -> str:
+    """Keep a text within its section, which a marker or a heading would end, and fit to be written as UTF-8."""
+    plain = "".join(
+        char if char.isprintable() or char in "\n\t" else "\ufffd" for char in description.replace("\r", "")
+    )
+    return re.sub(r"(?m)^#{1,2}(?=[ \t])", "###", plain.replace("<!--", "<! --")).strip()

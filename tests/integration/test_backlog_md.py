@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from work_milestone import backlog, backlog_files, front_matter
+from work_milestone import backlog, backlog_files, front_matter, new_task
 
 PROGRAM = os.environ.get("WORK_MILESTONE_BACKLOG_MD") or shutil.which("backlog")
 pytestmark = pytest.mark.skipif(
@@ -176,3 +176,62 @@ def test_other_prefixes_widths_and_statuses(run: Run, root: Path, width: str) ->
     assert load(root).tasks[1].status == "Closed"
     assert "Closed:" in run("task", "list", "--plain")
     assert not load(root).tasks[1].is_open
+
+
+def add(root: Path, issue: int, title: str, prefix: str = "TASK-") -> None:
+    path, text = new_task.render(
+        issue,
+        title,
+        prefix=prefix,
+        status=new_task.first_status(load(root)),
+        milestone="m-0",
+        priority="P0",
+        labels=["follow-up", "x y"],
+        description="Words of <!-- SECTION:DESCRIPTION:END --> mine\n## Acceptance Criteria\n- [ ] none",
+        created=datetime(2027, 1, 2, 3, 4, tzinfo=UTC).timestamp(),
+    )
+    backlog_files.write_task(root, path, text)
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["Finish: Add auth", "say \"hi\" '🎉' --force ../../x: # y", "{a: [b]} & *c", "!!!", "@me", "null", "x" * 300],
+)
+def test_the_program_takes_a_new_task_for_its_own(run: Run, root: Path, title: str) -> None:
+    run("milestone", "add", "Auth: 1.0")
+    run("task", "create", "first")
+    add(root, 2, title)
+    assert title[:60] in run("task", "list", "--plain")
+    shown = run("task", "2", "--plain")
+    for words in (
+        title,
+        "Status: ○ To Do",
+        "Priority: High",
+        "follow-up, x y",
+        "Words of",
+        "Created: 2027-01-02 03:04",
+    ):
+        assert words in shown, words
+    assert "Auth: 1.0 (0/1 done)" in run("milestone", "list", "--plain")
+    before = load(root).tasks[2]
+    run("task", "edit", "2", "-s", "In Progress", "--ac", "It works")
+    after = load(root).tasks[2]
+    assert (after.status, after.acceptance_criteria) == ("In Progress", ("It works",))
+    for name in ("issue", "title", "milestone", "labels", "priority", "dependencies", "description"):
+        assert getattr(after, name) == getattr(before, name), name
+    finish(root, 2)
+    assert "(1/1 done)" in run("milestone", "list", "--plain", "--show-completed")
+    run("task", "create", "the next one")
+    assert sorted(load(root).tasks) == [1, 2, 3], "the number is taken"
+
+
+def test_the_program_finds_a_new_task_under_its_own_prefix_and_status(run: Run, root: Path) -> None:
+    shutil.rmtree(root / "backlog")
+    run("init", "demo", "--defaults", "--integration-mode", "none", "--task-prefix", "back")
+    config = root / "backlog/config.yml"
+    config.write_text(config.read_text().replace('["To Do", "In Progress", "Done"]', '["Open", "Closed"]'))
+    add(root, 7, "Finish it", "BACK-")
+    assert "Finish it" in run("task", "list", "--plain")
+    assert "Open" in run("task", "7", "--plain")
+    finish(root, 7)
+    assert "Closed:" in run("task", "list", "--plain")
