@@ -32,7 +32,7 @@ from work_milestone.context import TRAILER
 from work_milestone.plan import Item
 from work_milestone.receipts import Receipt
 from work_milestone.runs import Run
-from work_milestone.states import Session
+from work_milestone.states import Kind, Session
 from work_milestone.texts import one_line
 
 TYPES = ("feat", "fix", "docs", "refactor", "perf", "test", "build", "ci", "style", "chore", "revert")
@@ -78,10 +78,26 @@ def build(run: Run, item: Item, result: Receipt, onto: str, source: str) -> Cand
     dropped = completeness.find_dropped(run.repo, onto, source, tree, files)
     if dropped:
         return Refusal(verdict.cls, dropped, dropped=True)
-    tree = _own_changes(run, item, tree, result)
+    tree = _own_changes(run, item, tree, result, files)
     commit = run.repo.commit_tree(tree, [onto], message(run, item, result), float(result["ended"]))
     trees.derive_attributes(run.repo, commit, onto, files)
     return Candidate(commit, tree, verdict.cls, verdict.reason, verdict.files)
+
+
+def check_mended(run: Run, issue: int, source: str) -> completeness.Fault | None:
+    """Say what is wrong with what a session has mended, None when nothing is, or nothing was.
+
+    `source` is what is to be merged.
+    """
+    mend = run.mend(issue) or {}
+    if source != mend.get("head"):
+        return None
+    onto, work = str(mend["onto"]), str(mend["merged"])
+    if mend["kind"] == Kind.RESOLVE:
+        return completeness.check_resolution(run.repo, onto, work, source, place_for(run, onto))
+    before = run.repo.resolve(f"{work}^")
+    taken_back = before and completeness.is_taken_back(run.repo, before, work, before, source)
+    return completeness.Fault("the fix takes all of the work back") if taken_back else None
 
 
 def place_for(run: Run, commit: str) -> Path:
@@ -109,11 +125,11 @@ def _shows(run: Run, place: Path, commit: str, wanted: str) -> bool:
     return not (wanted or (before and trees.attributes(run.repo, before)))
 
 
-def _own_changes(run: Run, item: Item, tree: str, result: Receipt) -> str:
+def _own_changes(run: Run, item: Item, tree: str, result: Receipt, files: Sequence[str]) -> str:
     """Put in what the tool itself changes: the lock file out, follow-ups and the item's state in a tracked backlog."""
     tree = trees.edit(run.repo, tree, followups.missing(run, tree))
     changes = backlog_sync.done(run, item, tree, result["ended"]) if result["status"] != Session.PARTIAL else {}
-    if worktrees.LOCK_FILE in result.get("files", []):
+    if worktrees.LOCK_FILE in files:
         changes[worktrees.LOCK_FILE] = None
     return trees.edit(run.repo, tree, changes)
 

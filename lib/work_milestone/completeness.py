@@ -5,7 +5,8 @@ Rules:
   (a rename moves lines). White space folded, so that a re-indented line is there.
 - A resolution may change the lines of its conflicts. Everything else that either side did stays done: added lines
   stand, removed runs of lines are not back, files that did not conflict hold both sides' lines.
-- No conflict marker stands that neither side had.
+- No conflict marker stands that neither side had, and no file is gone that did not conflict.
+- A resolution is a merge of just these two, and what a session mends is not the work taken back.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def find_dropped(repo: git.Repo, onto: str, source: str, tree: str, files: Seque
 
 
 class Fault(NamedTuple):
-    """What is wrong with a resolution: markers that are left, or what it drops."""
+    """What is wrong with what a session has mended: nothing is resolved yet, or it takes back what was done."""
 
     reason: str
     unresolved: bool = False
@@ -51,9 +52,16 @@ class Fault(NamedTuple):
 
 def check_resolution(repo: git.Repo, onto: str, work: str, result: str, cwd: Path) -> Fault | None:
     """Say what is wrong with a resolution of the merge of `work` onto `onto`, None when nothing is."""
+    if not (repo.is_ancestor(onto, result) and repo.is_ancestor(work, result)):
+        return Fault(f"the resolution {result[:10]} is no merge of {onto[:10]} and {work[:10]}", unresolved=True)
     merged = trees.merge(repo, onto, work, cwd)
     base = repo.merge_base(onto, work) or onto
+    if is_taken_back(repo, base, work, onto, result):
+        return "the resolution takes all of the work back"
     conflicting = conflicts.read_sides(repo, merged)
+    gone = _find_gone(repo, merged, result)
+    if gone:
+        return f"the resolution removes {name_files(gone)}, which did not conflict"
     paths = sorted({*repo.changed(base, merged.tree), *conflicting})
     before, auto, done = (trees.read_files(repo, rev, *paths) for rev in (base, merged.tree, result))
     lost: dict[str, list[bytes]] = {}
@@ -70,6 +78,26 @@ def check_resolution(repo: git.Repo, onto: str, work: str, result: str, cwd: Pat
             lost[path] = lines
     told = _tell("the resolution undoes", lost)
     return Fault(told) if told else None
+
+
+def is_taken_back(repo: git.Repo, base: str, work: str, onto: str, result: str) -> bool:
+    """Tell whether `result`, built on `onto`, has nothing left of what `work` did to `base`."""
+    paths = repo.changed(base, work)
+    if repo.changed(onto, result, *paths):
+        return False
+    before, after = (trees.read_files(repo, rev, *paths) for rev in (base, work))
+    added = b"\n".join(line for path, text in after.items()
+                       for line in content.find_dropped(before.get(path, b""), text, b""))  # fmt: skip
+    elsewhere = b"\n".join(trees.read_files(repo, result, *repo.changed(onto, result)).values())
+    return not content.has_any(elsewhere, added)
+
+
+def _find_gone(repo: git.Repo, merged: trees.Merged, result: str) -> list[str]:
+    """List the paths that a resolution has removed, though git had merged them; a renamed one is not."""
+    changes = trees.diff(repo, merged.tree, result)
+    added = {change.new for change in changes if change.old == trees.NOTHING}
+    return [change.path for change in changes if change.new == trees.NOTHING
+            and change.old not in added and change.path not in merged.conflicts]  # fmt: skip
 
 
 def _find_undone(repo: git.Repo, sides: conflicts.Sides, now: bytes) -> list[bytes]:

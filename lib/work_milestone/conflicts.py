@@ -131,10 +131,12 @@ def _find_size(repo: git.Repo, merged: trees.Merged) -> str | None:
 
 
 def read_sides(repo: git.Repo, merged: trees.Merged) -> dict[str, Sides]:
-    """Read what conflicts, by path, where both sides have a file."""
-    blobs = trees.read_blobs(repo, (stage.blob for stage in merged.stages))
-    texts = {(stage.path, stage.number): blobs[stage.blob] for stage in merged.stages}
-    return {path: Sides(texts.get((path, 1)), texts[path, 2], texts[path, 3]) for path in merged.conflicts}
+    """Read what conflicts, by path; a side that has no plain file there has an empty one."""
+    stages = [stage for stage in merged.stages if stage.mode in _REGULAR]
+    blobs = trees.read_blobs(repo, (stage.blob for stage in stages))
+    texts = {(stage.path, stage.number): blobs[stage.blob] for stage in stages}
+    return {path: Sides(texts.get((path, 1)), texts.get((path, 2), b""), texts.get((path, 3), b""))
+            for path in merged.conflicts}  # fmt: skip
 
 
 def _find_weight(file: Sides) -> str | None:

@@ -54,6 +54,11 @@ def find_undone(base: bytes, chunks: Sequence[hunks.Chunk], result: bytes) -> Un
     return Undone(tuple(missing), tuple(run for run in runs if Counter(run) <= there))
 
 
+def has_any(text: bytes, wanted: bytes) -> bool:
+    """Tell whether a text holds any of some lines."""
+    return not set(_fold(wanted)).isdisjoint(_fold(text))
+
+
 def has_markers(result: bytes, *inputs: bytes) -> bool:
     """Tell whether a text has lines of conflict markers that none of the inputs has.
 

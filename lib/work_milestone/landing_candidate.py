@@ -24,6 +24,7 @@ from work_milestone import (
     integration,
     mending,
     trees,
+    worktrees,
 )
 from work_milestone.conflicts import Class
 from work_milestone.errors import MilestoneError
@@ -96,6 +97,8 @@ def build(run: Run) -> Candidate | Conflict:
         return Conflict(Class.HEAVY, lost)
     tree = trees.edit(run.repo, tree, followups.missing(run, tree))
     tree = trees.edit(run.repo, tree, backlog_sync.closed(run, tree))
+    if source != head and worktrees.LOCK_FILE in run.repo.changed(onto, source):
+        tree = trees.edit(run.repo, tree, {worktrees.LOCK_FILE: None})
     new = head if source == head else _commit_mended(run, onto, head, tree)
     commit = run.repo.commit_tree(tree, [onto, new], _message(run), time.time())
     run.repo.move(ref(run), commit)
@@ -105,16 +108,10 @@ def build(run: Run) -> Candidate | Conflict:
 def _source(run: Run, head: str) -> str:
     """Return what to build from, the integration branch or what has mended it; what undoes any of it is rejected."""
     source = mending.source(run, LANDING, head)
-    mend = run.mend(LANDING) or {}
-    if source == head or mend.get("head") != source or mend.get("kind") != Kind.RESOLVE:
-        return source
-    onto, work = str(mend["onto"]), str(mend["merged"])
-    fault = completeness.check_resolution(run.repo, onto, work, source, candidates.place_for(run, onto))
-    if not fault:
-        return source
-    run.tell("resolve", "rejected", fault.reason)
-    mending.reject(run, LANDING)
-    return mending.source(run, LANDING, head)
+    if fault := candidates.check_mended(run, LANDING, source):
+        run.tell(mending.reject(run, LANDING).value, "rejected", fault.reason)
+        source = mending.source(run, LANDING, head)
+    return source
 
 
 def _commit_mended(run: Run, onto: str, head: str, tree: str) -> str:

@@ -32,7 +32,6 @@ from work_milestone import (
     backlog_sync,
     baseline,
     candidates,
-    completeness,
     followups,
     gates,
     git,
@@ -156,7 +155,7 @@ def _merge(run: Run, item: Item) -> None:
 
 def _try(run: Run, item: Item, result: Receipt) -> None:
     onto, source = integration.head(run), mending.source(run, item.issue, str(result["head"]))
-    if fault := _check_mended(run, item, source):
+    if fault := candidates.check_mended(run, item.issue, source):
         kind = mending.reject(run, item.issue)
         if kind is Kind.RESOLVE:
             status = Merge.CONFLICT if fault.unresolved else Merge.DROPPED
@@ -210,19 +209,6 @@ def _gate(run: Run, item: Item, built: Candidate, pin: str) -> gates.Failure | N
         return None
     run.repo.move(pin, built.commit)
     return baseline.judge(run, built.commit, built.tree, wanted, str(item.issue)).failure
-
-
-def _check_mended(run: Run, item: Item, source: str) -> completeness.Fault | None:
-    """Say what is wrong with what a session has mended, None when nothing is, or nothing was."""
-    mend = run.mend(item.issue) or {}
-    if source != mend.get("head"):
-        return None
-    onto, work = str(mend["onto"]), str(mend["merged"])
-    if mend["kind"] == Kind.RESOLVE:
-        return completeness.check_resolution(run.repo, onto, work, source, candidates.place_for(run, onto))
-    before = run.repo.resolve(f"{work}^")
-    undone = before and not run.repo.changed(before, source)
-    return completeness.Fault("the fix takes all of the item's work back") if undone else None
 
 
 def _refuse(run: Run, item: Item, result: Receipt, onto: str, refusal: Refusal) -> None:
