@@ -32,14 +32,14 @@ def find_dropped(repo: git.Repo, onto: str, source: str, tree: str, files: Seque
     if not differing:
         return ""  # what the branch has is what the result has
     base = repo.merge_base(onto, source) or onto
-    before, theirs, result = (trees.read_files(repo, rev, *differing) for rev in (base, source, tree))
-    lost = {path: content.find_dropped(before.get(path, b""), theirs[path], result.get(path, b""))
+    before, ours, theirs, result = (trees.read_files(repo, rev, *differing) for rev in (base, onto, source, tree))
+    lost = {path: content.find_dropped(before.get(path, b""), theirs[path], result.get(path, b""),
+                                       ours=ours.get(path, b""))
             for path in differing if path in theirs}  # fmt: skip
     lost = {path: lines for path, lines in lost.items() if lines}
     if lost:
         moved = b"\n".join(trees.read_files(repo, tree, *repo.changed(base, tree)).values())
-        lost = {path: [line for line in lines if content.find_dropped(b"", line, moved)]
-                for path, lines in lost.items()}  # fmt: skip
+        lost = {path: content.pick_absent(lines, moved) for path, lines in lost.items()}
     return _tell("would drop", lost)
 
 
@@ -86,10 +86,9 @@ def is_taken_back(repo: git.Repo, base: str, work: str, onto: str, result: str) 
     if repo.changed(onto, result, *paths):
         return False
     before, after = (trees.read_files(repo, rev, *paths) for rev in (base, work))
-    added = b"\n".join(line for path, text in after.items()
-                       for line in content.find_dropped(before.get(path, b""), text, b""))  # fmt: skip
+    added = [line for path, text in after.items() for line in content.find_dropped(before.get(path, b""), text, b"")]
     elsewhere = b"\n".join(trees.read_files(repo, result, *repo.changed(onto, result)).values())
-    return not content.has_any(elsewhere, added)
+    return content.pick_absent(added, elsewhere) == added
 
 
 def _find_gone(repo: git.Repo, merged: trees.Merged, result: str) -> list[str]:

@@ -29,11 +29,19 @@ class Undone:
         return bool(self.missing or self.revived)
 
 
-def find_dropped(base: bytes, theirs: bytes, result: bytes, *, excused: Iterable[bytes] = ()) -> list[bytes]:
-    """List the lines, folded, that theirs added to base and the result lacks, but for the excused ones."""
-    changes = _changes(_fold(base), _fold(theirs))
-    allowed = {_folded(line) for line in excused}
-    return [line for line in _lacking((line for _, new in changes for line in new), result) if line not in allowed]
+def find_dropped(base: bytes, theirs: bytes, result: bytes, *, ours: bytes | None = None) -> list[bytes]:
+    """List the lines, folded, that theirs added to base and the result lacks.
+
+    A line of the base that theirs has moved may be gone where the other side, `ours`, has taken it out.
+    """
+    changes = list(_changes(_fold(base), _fold(theirs)))
+    wanted = [line for _, new in changes for line in new]
+    lost = _lacking(wanted, result)
+    if not lost or ours is None:
+        return lost
+    moved = Counter(line for old, _ in changes for line in old)
+    excused = moved & (Counter(_fold(base)) - Counter(_fold(ours)))
+    return list((Counter(lost) - excused).elements())
 
 
 def find_undone(base: bytes, chunks: Sequence[hunks.Chunk], result: bytes) -> Undone:
@@ -54,9 +62,10 @@ def find_undone(base: bytes, chunks: Sequence[hunks.Chunk], result: bytes) -> Un
     return Undone(tuple(missing), tuple(run for run in runs if Counter(run) <= there))
 
 
-def has_any(text: bytes, wanted: bytes) -> bool:
-    """Tell whether a text holds any of some lines."""
-    return not set(_fold(wanted)).isdisjoint(_fold(text))
+def pick_absent(wanted: Iterable[bytes], text: bytes) -> list[bytes]:
+    """Pick the folded lines that stand nowhere in a text."""
+    there = set(_fold(text))
+    return [line for line in wanted if line not in there]
 
 
 def has_markers(result: bytes, *inputs: bytes) -> bool:

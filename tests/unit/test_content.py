@@ -34,10 +34,14 @@ def test_dropped(base: bytes, theirs: bytes, result: bytes, dropped: list[bytes]
     assert content.find_dropped(base, theirs, result) == dropped
 
 
-def test_what_was_in_conflict_is_excused() -> None:
-    args = (b"a\n", b"a\nb\nc\n", b"a\n")
-    assert content.find_dropped(*args, excused=[b"  b\n"]) == [b"c"]
-    assert content.find_dropped(*args, excused=[b"b\n", b"c"]) == []
+def test_what_the_other_side_took_out_may_be_gone_from_what_was_moved() -> None:
+    base, theirs = b"a\nb\nc\n", b"b\nc\na\n"  # in whichever way one sees it: a has gone down, or b and c up
+    for gone in (b"a\n", b"b\n", b"c\n"):
+        ours, result = base.replace(gone, b""), theirs.replace(gone, b"")
+        assert content.find_dropped(base, theirs, result, ours=ours) == []
+        assert len(content.find_dropped(base, theirs + b"new\n", result, ours=ours)) == 1, "new"
+    assert content.find_dropped(base, theirs, b"b\nc\n", ours=base) == [b"a"]
+    assert content.find_dropped(base, b"a\na\nb\nc\n", b"b\nc\n", ours=b"b\nc\n") == [b"a"], "added once more"
 
 
 @given(TEXTS, TEXTS, TEXTS)
