@@ -23,6 +23,7 @@ LEAST_VERSION = (2, 38)
 SHARED_PATIENCE = 2.0  # seconds that such a lock is left to whoever may hold it
 PATIENCE = 10.0  # seconds that a git command of a run that was killed may still take
 MOST_NAMED = 200  # paths on a command line, which has an end
+LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}  # a path that begins with a colon is a path
 ABSENT = ""  # as an old value of update-ref: the ref must not exist yet
 _FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY",
             "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_QUARANTINE_PATH")  # fmt: skip
@@ -214,8 +215,9 @@ class Repo:
         """List the paths, of some or of all, in which two commits or trees differ."""
         named = paths if len(paths) <= MOST_NAMED else ()
         out = self.call("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, head, "--", *named,
-                        env={"GIT_LITERAL_PATHSPECS": "1"}).stdout  # fmt: skip
-        return [name for name in split(out) if not paths or name in paths]
+                        env=LITERAL).stdout  # fmt: skip
+        wanted = set(paths)
+        return [name for name in split(out) if not paths or name in wanted]
 
     def trailers(self, key: str, *span: str) -> list[tuple[str, dict[str, str]]]:
         """List the commits of a span that bear a trailer, newest first, with all their trailers."""

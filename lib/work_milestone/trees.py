@@ -188,7 +188,7 @@ def diff(repo: git.Repo, old: str, new: str) -> list[Change]:
 
 def has_path(repo: git.Repo, tree: str, path: str) -> bool:
     """Tell whether a tree holds a path."""
-    return bool(repo.call("ls-tree", "-z", "--name-only", tree, "--", path).stdout)
+    return bool(repo.call("ls-tree", "-z", "--name-only", tree, "--", path, env=git.LITERAL).stdout)
 
 
 def read_file(repo: git.Repo, tree: str, path: str) -> bytes | None:
@@ -202,7 +202,7 @@ def read_file(repo: git.Repo, tree: str, path: str) -> bytes | None:
 def read_files(repo: git.Repo, rev: str, *paths: str) -> dict[str, bytes]:
     """Read the files at and below some paths of a commit or tree."""
     named = paths if len(paths) <= git.MOST_NAMED else ()
-    rows = git.split(repo.call("ls-tree", "-r", "-z", rev, "--", *named).stdout)
+    rows = git.split(repo.call("ls-tree", "-r", "-z", rev, "--", *named, env=git.LITERAL).stdout)
     blobs = [(row.split(None, 3)[2], row.partition("\t")[2]) for row in rows if row.startswith("100")]
     if len(paths) > git.MOST_NAMED:
         wanted = set(paths)
