@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from work_milestone import conflicts, content, git, trees
+from work_milestone.texts import shown
 
 MOST_SHOWN = 3
 
@@ -61,7 +62,8 @@ def check_resolution(repo: git.Repo, onto: str, work: str, result: str, cwd: Pat
     conflicting = conflicts.read_sides(repo, merged)
     gone = _find_gone(repo, merged, result)
     if gone:
-        return f"the resolution removes {name_files(gone)}, which did not conflict"
+        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        return Fault(f"the resolution removes {shown(gone[0])}{more}, which did not conflict")
     paths = sorted({*repo.changed(base, merged.tree), *conflicting})
     before, auto, done = (trees.read_files(repo, rev, *paths) for rev in (base, merged.tree, result))
     lost: dict[str, list[bytes]] = {}

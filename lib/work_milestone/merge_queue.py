@@ -98,7 +98,8 @@ def is_mended(run: Run, item: Item) -> bool:
     """Tell whether no session is to mend what the item's merge ran into, and none is doing so."""
     if not run.facts(item.issue).mergeable or run.was_refused(item.issue):
         return True
-    return not mending.is_under_way(run, item.issue) and _wanted(run, item) is None
+    wanted = run.settings.mends and _wanted(run, item)
+    return not wanted and not mending.is_under_way(run, item.issue)
 
 
 def mend(run: Run, item: Item) -> None:
@@ -109,14 +110,14 @@ def mend(run: Run, item: Item) -> None:
 
 
 def _mend(run: Run, item: Item) -> None:
-    for _ in range(run.settings.mends):
-        if is_mended(run, item) or process.stopping.is_set():
-            return
+    left = run.settings.mends
+    while not (is_mended(run, item) or process.stopping.is_set()):
         before = run.mend(item.issue)
         if mending.is_under_way(run, item.issue):
-            mending.take_up(run, item.issue)
-        elif mending.mend(run, item, _need(run, item)) is Session.STOPPED:
+            mending.take_up(run, item.issue)  # an earlier run has begun it: it is paid for, whatever the bound is now
+        elif not left or mending.mend(run, item, _need(run, item)) is Session.STOPPED:
             return
+        left = max(0, left - 1)
         if _brought_anything(run, item, before):
             with _queue.turn():
                 _merge(run, item)

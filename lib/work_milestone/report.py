@@ -17,7 +17,9 @@ from rich.cells import cell_len, set_cell_size
 
 from work_milestone import integration, landing
 from work_milestone.plan import Item, list_plans
+from work_milestone.receipts import LANDING
 from work_milestone.runs import Run
+from work_milestone.states import Kind
 from work_milestone.texts import one_line, shown, size, span
 
 MOST_ROWS = 200
@@ -49,7 +51,7 @@ def rows(run: Run) -> list[Row]:
 def _row(run: Run, item: Item) -> Row:
     facts, result = run.facts(item.issue), run.result(item.issue) or {}
     merge = run.merge(item.issue) or {}
-    elapsed, cost, place = result.get("elapsed"), result.get("spent") or None, ""
+    elapsed, cost, place = result.get("elapsed"), _spent(run, item.issue) or None, ""
     state, detail, log = facts.word, facts.reason, ""
     if facts.merged:
         followup = run.followup_of(item.issue)
@@ -63,12 +65,18 @@ def _row(run: Run, item: Item) -> Row:
         attempt = run.folder.attempt(item.issue, run.folder.attempts(item.issue))
         session = run.folder.load(attempt / "session.json") or {}
         elapsed = time.time() - float(session.get("started", time.time()))
-        state, detail, place = "running", f"attempt {attempt.name}", Path(str(session.get("path", ""))).name
+        kind = "" if session.get("kind") in (None, Kind.WORK) else f"{session['kind']}, "
+        state, detail, place = "running", f"{kind}attempt {attempt.name}", Path(str(session.get("path", ""))).name
     if facts.parts and not facts.merged and state == "partial":
         detail = f"{facts.reason}; left: {one_line(str(result.get('notes', '')))[:200]}"
     said = merge.get("tail") if state == "gate" else None
     tail = [shown(line, WIDE) for line in said] if isinstance(said, list) else []
     return Row(item, state, detail, elapsed, cost, place, log, tail, _next(run, item, state))
+
+
+def _spent(run: Run, issue: int) -> float:
+    """Add up what the sessions of an item, or of the landing, have cost: its work's, and those that mended."""
+    return sum(float((receipt or {}).get("spent") or 0) for receipt in (run.result(issue), run.mend(issue)))
 
 
 def _next(run: Run, item: Item, state: str) -> str:
@@ -120,7 +128,7 @@ def print_status(run: Run, page: Page) -> None:
         return
     lines = rows(run)
     _print_table(page, lines)
-    page.print(f"milestone {run.number}: {_tally(lines)}; {_standing(run)}")
+    page.print(f"milestone {run.number}: {_tally(run, lines)}; {_standing(run)}")
     holder = run.lock.holder()
     if holder:
         page.print(f"a run is at work: process {holder}")
@@ -139,7 +147,7 @@ def print_plans(run: Run, page: Page) -> None:
 
 def closing_line(run: Run) -> str:
     """Say in one line how all of it stands."""
-    return f"milestone {run.number}: {_tally(rows(run))}; {_standing(run)}"
+    return f"milestone {run.number}: {_tally(run, rows(run))}; {_standing(run)}"
 
 
 def print_summary(run: Run, page: Page) -> None:
@@ -156,15 +164,15 @@ def print_summary(run: Run, page: Page) -> None:
             page.print(f"    log:  {row.log}")
         if row.next:
             page.print(f"    next: {row.next}")
-    page.print(f"milestone {run.number}: {_tally(lines)}; {_standing(run)}")
+    page.print(f"milestone {run.number}: {_tally(run, lines)}; {_standing(run)}")
     taken = run.pool.measure(integration.folder(run)) if not landing.is_landed(run) else 0
     if taken:
         page.print(f"worktrees for the next run take {size(taken)}: {_name(run, run.pool.folder)}")
 
 
-def _tally(lines: list[Row]) -> str:
+def _tally(run: Run, lines: list[Row]) -> str:
     counts = Counter(row.state for row in lines)
-    spent = sum(row.cost or 0 for row in lines)
+    spent = sum(row.cost or 0 for row in lines) + _spent(run, LANDING)
     told = ", ".join(f"{count} {state}" for state, count in counts.most_common()) or "no items"
     return told + (f", ${spent:.2f}" if spent else "")
 
@@ -177,6 +185,8 @@ def _standing(run: Run) -> str:
     if run.branch_receipt is None:
         return "not begun"
     waits = run.folder.load(run.folder.path / "land.json") or {}
+    if run.attempt_state(LANDING) == "alive":
+        return f"a session mends what keeps {run.main} from it: {_name(run, run.folder.item(LANDING) / 'attempts')}"
     if waits.get("status") == "waiting":
         return f"ready to land, but {waits.get('reason')}"
     missing = "" if run.repo.resolve(run.ref) else " (gone)"

@@ -55,10 +55,11 @@ def skip(run: Run, issue: int) -> None:
 def retry(run: Run, issue: int) -> None:
     """Ask for a new session of an item that is not merged, also of one that was skipped."""
     item = _require_changeable(run, issue, "retry")
+    earlier = run.result(issue) or {}
     run.folder.remove(run.folder.receipt(issue, "merge"))
     run.folder.write(
         run.folder.receipt(issue, "spawn"), "spawn", "retry", attempt=run.folder.attempts(issue),
-        detail="a new session was asked for", notes=str((run.result(issue) or {}).get("notes", "")),
+        detail="a new session was asked for", notes=str(earlier.get("notes", "")), spent=earlier.get("spent"),
     )  # fmt: skip
     run.tell("retry", "asked", "by hand", issue=item.issue)
     say(f"#{issue} gets a new session; next: doit milestone n={run.number}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
-from tests.e2e.harness import Sandbox, item, plan
+from tests.e2e.harness import Sandbox, await_line, item, plan
 from tests.e2e.test_mending import two_sides
 
 TAKE_BOTH = "sed -i '/^<<<<<<< /d; /^||||||| /,/^=======$/d; /^>>>>>>> /d' app.txt"
@@ -105,3 +108,88 @@ def test_the_lock_file_that_a_landing_fix_commits_does_not_land(box: Sandbox) ->
     assert not [name for name in box.files() if "lock" in name]
     assert "good" in box.files()
     box.require_clean()
+
+
+# stopped, and the same line again
+
+GOOD = f"{TAKE_BOTH}; git add -A; git commit -q --no-edit; report COMPLETE"
+HELD = 'mkfifo "$OUT/go-$name" 2>/dev/null; echo began > "$OUT/began"; read line < "$OUT/go-$name"'
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_resolution_is_begun_again_and_nothing_else_is(box: Sandbox, number: signal.Signals) -> None:
+    two_sides(box)
+    os.mkfifo(box.outside / "began")
+    for name in ("1-resolve", "2-resolve"):
+        box.behave(name, f"{HELD}; {GOOD}")
+    run = box.start()
+    assert await_line(box.outside / "began") == "began"
+    os.kill(run.pid, number)
+    assert run.wait() == 128 + number
+    box.await_idle()
+    mended = next(iter(box.mends()))
+    issue = mended.split("-")[0]
+    assert box.receipt(f"items/{issue}/mend.json")["status"] == "stopped"
+    assert "conflict" in box.doit("status", "n=3").out
+    box.behave(mended, GOOD)
+    box.milestone()
+    assert box.mends() == {mended: 2}
+    assert box.starts() == {1: 1, 2: 1}
+    box.require_landed(1, 2)
+    box.require_clean()
+
+
+@pytest.mark.parametrize("words", [(), ("mends=0",), ("mends=1",)])
+def test_a_resolution_that_outlives_its_run_is_taken_up(box: Sandbox, words: tuple[str, ...]) -> None:
+    two_sides(box)
+    os.mkfifo(box.outside / "began")
+    for name in ("1-resolve", "2-resolve"):
+        box.behave(name, f"{HELD}; {GOOD}")
+    run = box.start()
+    assert await_line(box.outside / "began") == "began"
+    status = box.doit("status", "n=3").out
+    assert "resolve" in status
+    assert "running" in status
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    mended = next(iter(box.mends()))
+    (box.outside / f"go-{mended}").write_text("go\n")
+    box.milestone(*words)
+    assert box.mends() == {mended: 1}
+    box.require_landed(1, 2)
+    box.require_clean()
+
+
+def test_the_costs_of_all_sessions_are_told_once(box: Sandbox) -> None:
+    """`command` agents cost nothing: a stub of claude tells 0.25 each."""
+    box.make(plan([[item(1)]], pre=["! test -e broken"], post=["test -e good"]), agent="claude", command=None)
+    said = '{"type":"result","subtype":"success","is_error":false,"result":"STATUS: COMPLETE","total_cost_usd":0.25}'
+    stub = box.outside / "bin" / "claude"
+    stub.parent.mkdir()
+    stub.write_text(f"""#!/bin/sh
+case $MILESTONE_KIND in
+  work) echo 1 > item.txt; touch broken ;;
+  *) if [ -e broken ]; then git rm -q broken; else touch good; fi ;;
+esac
+git add -A; git commit -qm 'fix: x'
+echo '{said}'
+""")
+    stub.chmod(0o755)
+    done = box.doit("milestone", "n=3", env={"PATH": f"{stub.parent}:{box.env['PATH']}"}, rc=0)
+    assert "$0.50" in next(line for line in done.out.splitlines() if line.startswith("#1 "))
+    assert "1 merged, $0.75" in done.out
+
+
+def test_what_a_session_has_cost_is_not_forgotten_when_another_is_asked_for(box: Sandbox) -> None:
+    box.make(plan([[item(1)]]), agent="claude", command=None, retries=0)
+    stub = box.outside / "bin" / "claude"
+    stub.parent.mkdir()
+    stub.write_text("""#!/bin/sh
+[ $MILESTONE_ATTEMPT = 1 ] || { echo 1 > item.txt; git add -A; git commit -qm 'fix: x'; }
+echo '{"type":"result","subtype":"success","is_error":false,"result":"STATUS: COMPLETE","total_cost_usd":0.25}'
+""")
+    stub.chmod(0o755)
+    env = {"PATH": f"{stub.parent}:{box.env['PATH']}"}
+    assert "$0.25" in box.doit("milestone", "n=3", env=env, rc=1).out
+    box.doit("retry:1", "n=3", env=env, rc=0)
+    assert "1 merged, $0.50" in box.doit("milestone", "n=3", env=env, rc=0).out

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from work_milestone import completeness
 
-from tests.integration.test_merge_queue import REF, begin, finish, merge, reason
+from tests.integration.test_merge_queue import REF, Files, begin, finish, merge, reason
 
 if TYPE_CHECKING:
     from tests.conftest import Sandbox
@@ -91,7 +91,7 @@ def test_a_resolution_in_a_file_of_any_name(sandbox: Sandbox, name: str) -> None
     assert "markers" in check(sandbox, ours, work, {name: "<<<<<<< ours\n" + both[name]})
 
 
-def check(sandbox: Sandbox, ours: str, work: str, files: dict[str, str | bytes | None]) -> str:
+def check(sandbox: Sandbox, ours: str, work: str, files: Files) -> str:
     """Check a resolution of `ours` and `work` that has these files."""
     sandbox.git("checkout", "-q", "--detach", ours)
     sandbox.git("merge", "-q", "--no-commit", "-s", "ours", work)
