@@ -76,6 +76,8 @@ def build(run: Run, item: Item, result: Receipt, onto: str, source: str) -> Cand
     if files is None:
         files = run.repo.changed(str(run.repo.merge_base(onto, source) or onto), source)
     dropped = completeness.find_dropped(run.repo, onto, source, tree, files)
+    if dropped and verdict.cls is Class.TRIVIAL:
+        return Refusal(Class.MEDIUM, f"{verdict.reason}, but {dropped}", verdict.files)
     if dropped:
         return Refusal(verdict.cls, dropped, dropped=True)
     tree = _own_changes(run, item, tree, result, files)
@@ -95,6 +97,8 @@ def check_mended(run: Run, issue: int, source: str) -> completeness.Fault | None
     onto, work = str(mend["onto"]), str(mend["merged"])
     if mend["kind"] == Kind.RESOLVE:
         return completeness.check_resolution(run.repo, onto, work, source, place_for(run, onto))
+    if run.repo.merge_base(work, source) is None:
+        return f"the fix {source[:10]} has no history in common with {work[:10]}"
     before = run.repo.resolve(f"{work}^")
     taken_back = before and completeness.is_taken_back(run.repo, before, work, before, source)
     return completeness.Fault("the fix takes all of the work back") if taken_back else None

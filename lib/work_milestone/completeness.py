@@ -1,7 +1,7 @@
 """Whether a merge holds all that it was made of: asked of git line by line, believed of nobody.
 
 Rules:
-- Each line that a branch added to its base stands in the result, in the same file or in one that the merge changed
+- Each line that a side added to their base stands in the result, in the same file or in one that the merge changed
   (a rename moves lines). White space folded, so that a re-indented line is there.
 - A resolution may change the lines of its conflicts. Everything else that either side did stays done: added lines
   stand, removed runs of lines are not back, files that did not conflict hold both sides' lines.
@@ -22,26 +22,34 @@ MOST_SHOWN = 3
 
 
 def find_dropped(repo: git.Repo, onto: str, source: str, tree: str, files: Sequence[str]) -> str:
-    """Say what of a branch's own lines a squash lacks, "" when it has all of them.
+    """Say what a squash lacks of the lines that either side has added, "" when it has all of them.
 
     `source` is the branch's head, `files` those that it changes, `tree` the result of merging it onto `onto`.
     """
     paths = [name for name in files if name]
-    if not paths:
-        return ""
-    differing = repo.changed(source, tree, *paths)
-    if not differing:
-        return ""  # what the branch has is what the result has
-    base = repo.merge_base(onto, source) or onto
-    before, ours, theirs, result = (trees.read_files(repo, rev, *differing) for rev in (base, onto, source, tree))
-    lost = {path: content.find_dropped(before.get(path, b""), theirs[path], result.get(path, b""),
-                                       ours=ours.get(path, b""))
-            for path in differing if path in theirs}  # fmt: skip
-    lost = {path: lines for path, lines in lost.items() if lines}
+    base = (repo.merge_base(onto, source) or onto) if paths else onto
+    # What a side has is what the result has, or it is looked into.
+    theirs = repo.changed(source, tree, *paths) if paths else []
+    ours = repo.changed(base, onto, *paths) if base != onto else []
+    ours = repo.changed(onto, tree, *ours) if ours else []
+    lost = {**_find_lost(repo, base, onto, source, tree, ours), **_find_lost(repo, base, source, onto, tree, theirs)}
     if lost:
         moved = b"\n".join(trees.read_files(repo, tree, *repo.changed(base, tree)).values())
         lost = {path: content.pick_absent(lines, moved) for path, lines in lost.items()}
     return _tell("would drop", lost)
+
+
+def _find_lost(
+    repo: git.Repo, base: str, side: str, other: str, tree: str, paths: Sequence[str]
+) -> dict[str, list[bytes]]:
+    """List, by path, the lines that a side has added and the result lacks there."""
+    if not paths:
+        return {}
+    before, mine, others, result = (trees.read_files(repo, rev, *paths) for rev in (base, side, other, tree))
+    lost = {path: content.find_dropped(before.get(path, b""), mine[path], result.get(path, b""),
+                                       ours=others.get(path, b""))
+            for path in paths if path in mine}  # fmt: skip
+    return {path: lines for path, lines in lost.items() if lines}
 
 
 class Fault(NamedTuple):
@@ -58,7 +66,7 @@ def check_resolution(repo: git.Repo, onto: str, work: str, result: str, cwd: Pat
     merged = trees.merge(repo, onto, work, cwd)
     base = repo.merge_base(onto, work) or onto
     if is_taken_back(repo, base, work, onto, result):
-        return "the resolution takes all of the work back"
+        return Fault("the resolution takes all of the work back")
     conflicting = conflicts.read_sides(repo, merged)
     gone = _find_gone(repo, merged, result)
     if gone:
@@ -78,7 +86,9 @@ def check_resolution(repo: git.Repo, onto: str, work: str, result: str, cwd: Pat
             lines = _find_undone(repo, found, now)
         if lines:
             lost[path] = lines
-    told = _tell("the resolution undoes", lost)
+    # Git's own way of merging a file (merge=ours) may have dropped lines before the session saw any of it.
+    others = [path for path in repo.changed(base, work) if path not in conflicting]
+    told = _tell("the resolution undoes", lost) or find_dropped(repo, onto, work, result, others)
     return Fault(told) if told else None
 
 

@@ -14,7 +14,7 @@ Rules:
   | medium | a session resolves it, and it queues again |
   | heavy | a follow-up item takes it over |
   | refused by a gate | a session fixes it, and it queues again |
-  | dropping lines of the branch | it stops, unless a session's resolution dropped them: that is tried again |
+  | dropping lines of a side | it stops, unless a session's resolution dropped them: that is tried again |
 
 - Sessions that mend are bounded (`mends`), and the queue is free while they work: who keeps failing gives way.
 """
@@ -160,7 +160,9 @@ def _try(run: Run, item: Item, result: Receipt) -> None:
         kind = mending.reject(run, item.issue)
         if kind is Kind.RESOLVE:
             status = Merge.CONFLICT if fault.unresolved else Merge.DROPPED
-            _record(run, item, status, fault.reason, onto=onto, mended=True, **{"class": Class.MEDIUM.value})
+            files = (run.merge(item.issue) or {}).get("files", ())
+            _record(run, item, status, fault.reason, onto=onto, mended=True, files=files,
+                    **{"class": Class.MEDIUM.value})  # fmt: skip
             return
         run.tell("fix", "rejected", fault.reason, issue=item.issue)
         source = mending.source(run, item.issue, str(result["head"]))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import Any
 
 import pytest
 
 from tests.e2e.harness import Sandbox, await_line, item, plan
-from tests.e2e.test_mending import two_sides
+from tests.e2e.test_mending import APP, edit, two_sides
 
 TAKE_BOTH = "sed -i '/^<<<<<<< /d; /^||||||| /,/^=======$/d; /^>>>>>>> /d' app.txt"
 LIES = {
@@ -77,6 +78,7 @@ UNDONE = {
     "all but something else": "git rm -q item-1.txt broken; echo x > x; commit 'fix: all'",
     "reset": "git reset -q --hard HEAD^; echo x > x; commit 'fix: all'",
     "revert": "git revert --no-edit HEAD >&2",
+    "orphan": "git checkout -q --orphan o$$; rm broken; commit x; git checkout -q -B $was",
 }
 
 
@@ -84,7 +86,7 @@ UNDONE = {
 def test_a_fix_that_takes_the_work_back_is_not_merged(box: Sandbox, script: str) -> None:
     box.make(plan([[item(1), item(2)]], pre=["! test -e broken"]))
     box.behave(1, "touch broken; work; report COMPLETE")
-    box.behave("1-fix", f"{script}; report COMPLETE")
+    box.behave("1-fix", f"was=$(git branch --show-current); {script}; report COMPLETE")
     main = box.rev()
     box.milestone(rc=1)
     assert box.rev() == main
@@ -193,3 +195,220 @@ echo '{"type":"result","subtype":"success","is_error":false,"result":"STATUS: CO
     assert "$0.25" in box.doit("milestone", "n=3", env=env, rc=1).out
     box.doit("retry:1", "n=3", env=env, rc=0)
     assert "1 merged, $0.50" in box.doit("milestone", "n=3", env=env, rc=0).out
+
+
+# the landing
+
+
+def moved(box: Sandbox, script: str, *, files: dict[str, str] | None = None, **keys: Any) -> Sandbox:
+    """Item 1 changes line 4; before the landing, a person changes main, by a script in the checkout."""
+    box.make(plan([[item(1)]], **keys), files={"app.txt": APP, **(files or {})})
+    box.behave(1, f"{script_on(box, script)} {edit('app.txt', 'line 4', 'one')}")
+    return box
+
+
+def script_on(box: Sandbox, script: str) -> str:
+    return f"(cd '{box.root}'; {script}) >&2;"
+
+
+CHANGE = "sed -i 's/^line 4$/main/' app.txt; git commit -qam 'feat: main'"
+
+
+def test_main_that_conflicts_is_merged_by_a_session(box: Sandbox) -> None:
+    moved(box, CHANGE).behave("landing-resolve", GOOD)
+    box.milestone()
+    assert {"one", "main"} < set(box.show("app.txt").splitlines())
+    assert box.mends() == {"landing-resolve": 1}
+    assert box.starts() == {1: 1}
+    box.require_clean()
+
+
+LANDING_LIES = {name: lie for name, lie in LIES.items() if name not in ("reset to the item", "flattened")}
+
+
+@pytest.mark.parametrize("lie", LANDING_LIES.values(), ids=list(LANDING_LIES))
+def test_a_resolution_of_the_landing_that_lies_does_not_land(box: Sandbox, lie: str) -> None:
+    moved(box, CHANGE).behave("landing-resolve", f"{lie}; report COMPLETE")
+    done = box.milestone(rc=1)
+    assert "git merge main" in done.text
+    assert box.git("log", "-1", "--format=%s", "main") == "feat: main"
+    assert box.git("log", "-1", "--format=%s", "milestone/3-test") == "feat: Item 1 (#1)"
+    assert box.mends() == {"landing-resolve": 2}
+    box.behave("landing-resolve", GOOD)
+    box.doit("land", "n=3", rc=0)
+    assert {"one", "main"} < set(box.show("app.txt").splitlines())
+    assert "x" not in box.files()
+    box.milestone()
+    for branch in box.git("for-each-ref", "--format=%(refname:short)", "refs/heads/elsewhere-*").split():
+        box.git("branch", "-D", branch)
+    box.require_clean()
+
+
+def test_main_that_moves_while_the_landing_is_fixed(box: Sandbox) -> None:
+    box.make(plan([[item(1)]], post=["test -e good"]), files={"app.txt": APP})
+    box.behave(1, edit("app.txt", "line 4", "one"))
+    more = "echo more > more.txt; git add more.txt; git commit -qm more"
+    box.behave("landing-fix", f"{script_on(box, more)} touch good; commit 'fix: good'; report COMPLETE")
+    box.milestone()
+    assert {"more.txt", "good"} <= box.files()
+    assert box.mends() == {"landing-fix": 1}
+    box.require_clean()
+
+
+def test_main_that_comes_to_conflict_while_the_landing_is_fixed(box: Sandbox) -> None:
+    box.make(plan([[item(1)]], post=["test -e good"]), files={"app.txt": APP})
+    box.behave(1, edit("app.txt", "line 4", "one"))
+    box.behave("landing-fix", f"{script_on(box, CHANGE)} touch good; commit 'fix: good'; report COMPLETE")
+    box.behave("landing-resolve", GOOD)
+    box.milestone()
+    assert "good" in box.files()
+    assert {"one", "main"} < set(box.show("app.txt").splitlines())
+    assert box.mends() == {"landing-fix": 1, "landing-resolve": 1}
+    box.require_clean()
+
+
+def test_the_branch_that_a_person_moves_while_the_landing_is_fixed(box: Sandbox) -> None:
+    box.make(plan([[item(1)]], post=["test -e good"]))
+    more = "git switch -q milestone/3-test; git commit -q --allow-empty -m more; git switch -q main"
+    box.behave("landing-fix", f"{script_on(box, more)} touch good; commit 'fix: good'; report COMPLETE")
+    done = box.milestone(rc=None)
+    if done.rc:
+        box.behave("landing-fix", "touch good; commit 'fix: good'; report COMPLETE")
+        box.milestone()
+    assert {"good", "item-1.txt"} <= box.files()
+    assert "more" in box.git("log", "--format=%s").splitlines()
+    box.require_clean()
+
+
+def test_a_heavy_conflict_of_the_landing_waits_for_a_person(box: Sandbox) -> None:
+    moved(box, "git rm -q app.txt; git commit -qm 'feat: away'")
+    done = box.milestone(rc=1)
+    assert "heavy" in done.text
+    assert box.mends() == {}
+    assert box.git("log", "-1", "--format=%s", "main") == "feat: away"
+    assert "git merge main" in box.doit("land", "n=3", rc=1).text
+    box.git("switch", "-q", "milestone/3-test")
+    box.git("merge", "-q", "main", rc=None)
+    box.git("add", "-A")
+    box.git("commit", "-qm", "merge")
+    box.git("switch", "-q", "main")
+    box.doit("land", "n=3", rc=0)
+    assert "one" in box.show("app.txt")
+
+
+def test_the_remote_is_ahead_and_conflicts(box: Sandbox) -> None:
+    box.make(plan([[item(1)]]), files={"app.txt": APP})
+    remote, other = box.outside / "remote.git", box.outside / "other"
+    box.git("clone", "-q", "--bare", ".", str(remote))
+    box.git("remote", "add", "origin", str(remote))
+    box.git("clone", "-q", str(remote), str(other))
+    theirs = f"cd '{other}'; {CHANGE}; git push -q origin main"
+    box.behave(1, f"({theirs}) >&2; {edit('app.txt', 'line 4', 'one')}")
+    box.behave("landing-resolve", GOOD)
+    box.milestone()
+    assert {"one", "main"} < set(box.show("app.txt").splitlines())
+    assert box.git("rev-parse", "main") == box.git("ls-remote", "origin", "refs/heads/main").split()[0]
+    assert box.mends() == {"landing-resolve": 1}
+
+
+def test_a_trivial_conflict_of_the_landing_needs_no_session(box: Sandbox) -> None:
+    box.make(plan([[item(1)]]), files={"list.md": "# List\n\n- a\n- b\n"})
+    main = script_on(box, "echo '- main' >> list.md; git commit -qam 'docs: main'")
+    box.behave(1, f"{main} echo '- one' >> list.md; commit 'docs: one'; report COMPLETE")
+    box.milestone()
+    assert {"- main", "- one"} < set(box.show("list.md").splitlines())
+    assert box.mends() == {}
+    box.require_clean()
+
+
+# many at once, and single steps
+
+
+def three_sides(box: Sandbox, **settings: Any) -> Sandbox:
+    """Items 1 to 4 change the same line; sessions count how many of them are at work."""
+    box.make(plan([[item(1), item(2), item(3), item(4)]], pre=["test -e app.txt"]), files={"app.txt": APP}, **settings)
+    for issue in range(1, 5):
+        box.behave(issue, f"{COUNTED} {OLD} {edit('app.txt', 'line 4', f'side {issue}')}")
+        box.behave(f"{issue}-resolve", f"{COUNTED} {GOOD}")
+    return box
+
+
+# A slot of its own, from the first that is free: the number of the highest is how many are at work.
+COUNTED = """n=1; while ! mkdir "$OUT/slot-$n" 2>/dev/null; do n=$((n+1)); done; echo $n >> "$OUT/slots"
+trap 'rmdir "$OUT/slot-$n"' EXIT;"""
+OLD = "git reset -q --hard main;"  # as if the session had begun with the run
+
+
+@pytest.mark.parametrize("schedule", ["waves", "eager"])
+@pytest.mark.parametrize("most", [1, 2])
+def test_many_conflicts_and_few_slots(box: Sandbox, most: int, schedule: str) -> None:
+    three_sides(box, max_sessions=most, schedule=schedule, mends=4)
+    box.milestone()
+    assert {f"side {issue}" for issue in range(1, 5)} < set(box.show("app.txt").splitlines())
+    assert max(map(int, box.lines("slots"))) <= most
+    assert box.starts() == dict.fromkeys(range(1, 5), 1)
+    box.require_landed(1, 2, 3, 4)
+    box.require_clean()
+
+
+def test_one_that_never_resolves_keeps_nobody_back(box: Sandbox) -> None:
+    three_sides(box, max_sessions=1)
+    # The first that is asked to resolve anything never does.
+    first = (
+        '[ -e "$OUT/bad" ] || echo $MILESTONE_ITEM > "$OUT/bad"; [ $MILESTONE_ITEM != "$(cat "$OUT/bad")" ] || exit 1;'
+    )
+    for issue in range(1, 5):
+        box.behave(f"{issue}-resolve", f"{COUNTED} {first} {GOOD}")
+    done = box.milestone(rc=1)
+    bad = int((box.outside / "bad").read_text())
+    assert set(box.squashes("milestone/3-test")) == {1, 2, 3, 4} - {bad}
+    assert f"#{bad} conflict" in done.out
+    box.doit(f"skip:{bad}", "n=3", rc=0)
+    box.milestone()
+    box.require_clean()
+
+
+@pytest.mark.parametrize("step", ["merge", "mend", "item"])
+def test_single_steps(box: Sandbox, step: str) -> None:
+    two_sides(box)
+    box.behave("2-resolve", GOOD)
+    box.doit("item:1", "n=3", rc=0)
+    (box.outside / "do-2").write_text(edit("app.txt", "line 4", "two") + "\n")
+    box.doit("branch", "n=3", rc=0)
+    box.behave(2, f"{OLD} {edit('app.txt', 'line 4', 'two')}")
+    done = box.doit(f"{step}:2", "n=3")
+    assert box.mends() == ({} if step == "merge" else {"2-resolve": 1})
+    assert done.rc == 0
+    box.milestone()
+    assert {"one", "two"} < set(box.show("app.txt").splitlines())
+    assert box.mends() == {"2-resolve": 1}
+    box.require_clean()
+
+
+@pytest.mark.parametrize("verb", ["retry", "skip", "again"])
+@pytest.mark.parametrize("outcome", ["conflict", "gate", "dropped"])
+def test_what_a_person_may_do_after(box: Sandbox, outcome: str, verb: str) -> None:
+    attributes = {"app.txt": APP, ".gitattributes": "app.txt merge=mine\n" if outcome == "dropped" else ""}
+    box.make(plan([[item(1)], [item(2)]], pre=["! test -e broken"]), files=attributes)
+    box.git("config", "merge.mine.driver", "true")
+    box.behave(1, edit("app.txt", "line 4", "one"))
+    box.behave(2, f"{OLD} {edit('app.txt', 'line 2' if outcome == 'dropped' else 'line 4', 'two')}")
+    if outcome == "gate":
+        box.behave(2, "touch broken; work; report COMPLETE")
+    for name in ("2-resolve", "2-fix"):
+        box.behave(name, "echo STATUS: BLOCKED; echo BLOCKER: they exclude each other")
+    done = box.milestone(rc=1)
+    assert f"#2 {outcome}" in done.out
+    assert "retry:2" in done.out
+    if outcome != "dropped":
+        assert "they exclude each other" in done.out
+    if verb == "again":
+        assert f"#2 {outcome}" in box.milestone(rc=1).out
+        verb = "retry"
+    box.doit(f"{verb}:2", "n=3", rc=0)
+    box.behave(2, "work; report COMPLETE")
+    box.milestone()
+    assert ("item-2.txt" in box.files()) is (verb == "retry")
+    assert "broken" not in box.files()
+    assert "one" in box.show("app.txt")
+    box.require_clean()

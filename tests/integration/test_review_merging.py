@@ -100,7 +100,8 @@ def check(sandbox: Sandbox, ours: str, work: str, files: Files) -> str:
     tree = sandbox.commit("resolved", files)
     result = sandbox.git("commit-tree", f"{tree}^{{tree}}", "-p", ours, "-p", work, "-m", "resolved")
     sandbox.git("checkout", "-q", "main")
-    return completeness.check_resolution(sandbox.run().repo, ours, work, result, Path(sandbox.root))
+    fault = completeness.check_resolution(sandbox.run().repo, ours, work, result, Path(sandbox.root))
+    return fault.reason if fault else ""
 
 
 def test_a_resolution_where_a_side_has_no_file(sandbox: Sandbox) -> None:
@@ -124,3 +125,74 @@ def test_a_resolution_that_removes_what_did_not_conflict(sandbox: Sandbox) -> No
         assert f"removes {path}" in check(sandbox, ours, work, {**both, path: None})
     assert check(sandbox, ours, work, {**both, "g": None, "moved": "1\n2\n"}) == "", "renamed"
     assert check(sandbox, ours, work, {**both, "g": "1\n2\n3\n"}) == ""
+
+
+DRIVERS = {"ours": "true", "theirs": "cp %B %A"}
+
+
+@pytest.mark.parametrize("driver", DRIVERS.values(), ids=list(DRIVERS))
+@pytest.mark.parametrize("also", ["nothing", "trivial", "medium"])
+def test_a_merge_of_the_files_own_that_drops_lines_is_seen(sandbox: Sandbox, driver: str, also: str) -> None:
+    begun = {"log": "a\nb\nc\nd\ne\n", "f": "one\ntwo\n", ".gitattributes": "log merge=mine\n"}
+    run = begin(sandbox, begun=begun)
+    sandbox.git("config", "merge.mine.driver", driver)
+    f = {"trivial": ("one\n  two\n", "one\ntwo\nthree\n"), "medium": ("one\n2\n", "one\nTWO\n")}.get(also, ("", ""))
+    ours, theirs = ({"f": text} if text else {} for text in f)
+    finish(sandbox, run, 41, {"log": "41\na\nb\nc\nd\ne\n", **ours})
+    finish(sandbox, run, 42, {"log": "a\nb\nc\nd\ne\n42\n", **theirs})
+    assert merge(run, 41) == "merged"
+    old = sandbox.git("rev-parse", REF)
+    status = merge(run, 42)
+    assert sandbox.git("rev-parse", REF) == old
+    if also == "nothing":
+        assert status == "dropped"
+        assert "1 line of log" in reason(run, 42)
+        return
+    assert (run.merge(42) or {})["class"] == "medium"
+    work = sandbox.git("rev-parse", "work/7/42")
+    both: Files = {
+        "f": "one\n2\nTWO\n",
+        "log": sandbox.tree(old)["log"] if driver == "true" else sandbox.tree(work)["log"],
+    }
+    assert "would drop 1 line of log" in check(sandbox, old, work, both) or "undoes" in check(sandbox, old, work, both)
+    assert check(sandbox, old, work, {**both, "log": "41\na\nb\nc\nd\ne\n42\n"}) == ""
+
+
+HISTORIES: dict[str, tuple[str, ...]] = {
+    "the integration branch merged": ("merge -q --no-edit " + REF,),
+    "another item's commits": ("merge -q --no-edit work/7/41",),
+    "another item's commits, picked": ("cherry-pick work/7/41",),
+    "reverted": ("revert --no-edit HEAD", "revert --no-edit HEAD"),
+    "empty commits": ("commit -q --allow-empty -m empty",),
+    "mode": ("update-index --chmod=+x f", "commit -q -m mode", "checkout -q -f HEAD"),
+    "moved": ("mv f moved", "commit -q -m moved"),
+    "there and away": ("mv f moved", "commit -q -m moved", "rm -q moved", "commit -q -m away"),
+}
+
+
+@pytest.mark.parametrize("commands", HISTORIES.values(), ids=list(HISTORIES))
+@pytest.mark.parametrize("more", [False, True])
+def test_no_alarm_for_a_branch_of_any_history(sandbox: Sandbox, commands: tuple[str, ...], more: bool) -> None:
+    lines = [f"line {number}" for number in range(20)]
+    run = begin(sandbox, begun={"f": text(*lines)}, items=[{"issue": 43, "title": "Third"}])
+    finish(sandbox, run, 41, {"f": text("41", *lines), "other": "x"})
+    assert merge(run, 41) == "merged"
+    sandbox.branch_commit("work/7/42", "main", "feat: work", {"f": text(*lines[:10], "42", *lines[10:]), "own": "o"})
+    sandbox.git("checkout", "-q", "work/7/42")
+    for command in commands:
+        sandbox.git(*command.split())
+    head = sandbox.git("rev-parse", "HEAD")
+    commits, files = run.repo.commits(sandbox.git("rev-parse", "main"), head)
+    sandbox.git("checkout", "-q", "main")
+    if more:  # a third item changes what the first has brought
+        finish(sandbox, run, 43, {"f": text("forty-one", *lines), "other": "y"}, base=REF)
+        assert merge(run, 43) == "merged"
+    run.folder.write(
+        run.folder.receipt(42, "spawn"), "spawn", "complete", attempt=1, head=head, branch="work/7/42", files=files,
+        commits=[{"id": commit.id, "subject": commit.subject} for commit in commits], detail="", notes="", ended=9e8,
+        base=sandbox.git("rev-parse", "main"),
+    )  # fmt: skip
+    run.reread()
+    status = merge(run, 42)
+    assert "would drop" not in reason(run, 42)
+    assert status in ("merged", "conflict")
