@@ -178,6 +178,7 @@ def _try(run: Run, item: Item, result: Receipt) -> None:
                 **{"class": Class.MEDIUM.value})  # fmt: skip
         return
     if failure:
+        run.note_head(built.commit)
         _record(run, item, Merge.GATE, failure.reason, log=str(failure.log), code=failure.code, onto=onto,
                 tail=list(failure.tail), command=failure.command, candidate=built.commit)  # fmt: skip
         return
@@ -240,7 +241,7 @@ def _follow_up(
 def _wanted(run: Run, item: Item) -> Kind | None:
     """Say what kind of session the item's merge asks for, None when one would not help."""
     receipt, merge = run.merge(item.issue) or {}, run.facts(item.issue).merge
-    if merge is Merge.GATE and run.repo.resolve(str(receipt.get("candidate"))):
+    if merge is Merge.GATE and run.stands(receipt.get("candidate")):
         return Kind.FIX
     resolvable = merge is Merge.CONFLICT and receipt.get("class") == Class.MEDIUM
     return Kind.RESOLVE if resolvable or (merge is Merge.DROPPED and receipt.get("mended")) else None

@@ -137,9 +137,12 @@ class Run(Context):
 
     @cached_property
     def _heads(self) -> set[str]:
-        """The commits that finished sessions ended on and that still exist."""
-        heads = [str(receipt["head"]) for issue in self._begun & self._known
-                 if (receipt := self.result(issue)) and receipt.get("head")]  # fmt: skip
+        """The commits that finished sessions ended on, and those that gates refused, as far as they still exist."""
+        begun = self._begun & self._known
+        known = [(self.result(issue), "head") for issue in begun] + [
+            (self.merge(issue), "candidate") for issue in begun
+        ]
+        heads = [str(receipt[name]) for receipt, name in known if receipt and receipt.get(name)]
         if not heads:
             return set()
         done = self.repo.call("cat-file", "--batch-check", stdin="".join(f"{head}\n" for head in heads).encode())
@@ -245,8 +248,12 @@ class Run(Context):
         self._begun.add(issue)
         self.folder.changes += 1
 
+    def stands(self, commit: object) -> bool:
+        """Tell whether a commit that a session ended on, or that a gate refused, still exists."""
+        return commit in self._heads
+
     def note_head(self, head: str) -> None:
-        """Note a commit that a session has just ended on."""
+        """Note a commit that a session has just ended on, or that a gate has refused."""
         self._heads.add(head)
         self.folder.changes += 1
 

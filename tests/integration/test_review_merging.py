@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from work_milestone import completeness
+from work_milestone import completeness, merge_queue
 
 from tests.integration.test_merge_queue import REF, Files, begin, finish, merge, reason
 
@@ -196,3 +196,18 @@ def test_no_alarm_for_a_branch_of_any_history(sandbox: Sandbox, commands: tuple[
     status = merge(run, 42)
     assert "would drop" not in reason(run, 42)
     assert status in ("merged", "conflict")
+
+
+def test_what_sessions_may_mend_is_told_without_a_question_an_item(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [{"issue": issue, "title": f"Item {issue}"} for issue in range(43, 63)]
+    run = begin(sandbox, "false", items=many)
+    for issue in range(41, 63):
+        finish(sandbox, run, issue, {f"f{issue}": "x"})
+        assert merge(run, issue) == "gate"
+    trace = sandbox.root.parent / "trace"
+    monkeypatch.setenv("GIT_TRACE", str(trace))
+    again = sandbox.run()
+    assert not any(merge_queue.is_mended(again, item) for item in again.items.values())
+    assert 0 < trace.read_text().count("built-in: git") < 10
