@@ -124,7 +124,12 @@ def _mend(run: Run, item: Item) -> None:
 
 
 def _brought_anything(run: Run, item: Item, before: Receipt | None) -> bool:
-    """Tell whether there is anything new to merge: another commit, or another head to merge it onto."""
+    """Tell whether there is anything new to merge: another commit, or another head to merge it onto.
+
+    A gate is asked again in any case: one that fails but sometimes costs less than a further session.
+    """
+    if run.facts(item.issue).merge is Merge.GATE:
+        return True
     mended = (run.mend(item.issue) or {}).get("head") != (before or {}).get("head")
     return mended or (run.merge(item.issue) or {}).get("onto") != integration.head(run)
 

@@ -412,3 +412,110 @@ def test_what_a_person_may_do_after(box: Sandbox, outcome: str, verb: str) -> No
     assert "broken" not in box.files()
     assert "one" in box.show("app.txt")
     box.require_clean()
+
+
+# files of every kind
+
+WEIRD = {
+    "a b.txt": "crlf",
+    "-dash.txt": "plain",
+    "new\nline.txt": "plain",
+    "🦀.txt": "no end",
+    "back\\slash.txt": "plain",
+    ":(top)x.txt": "plain",
+}
+OPEN = """import os, re
+from pathlib import Path
+path = Path((Path(os.environ["OUT"]) / "name").read_text())
+text = path.read_bytes()
+"""
+CHANGE_IT = """path.write_bytes(text.replace(b"line 4", b"side " + os.environ["MILESTONE_ITEM"].encode()))
+if os.environ["MILESTONE_ITEM"] == "1":
+    Path("picture.bin").write_bytes(bytes(9))
+"""
+RESOLVE_IT = r"""assert b"<<<<<<< " in text
+both = re.sub(rb"^(<<<<<<<|>>>>>>>) .*\n|^\|{7}(?s:.*?)^=======\r?\n", b"", text, flags=re.M)
+path.write_bytes(both)
+"""
+
+
+@pytest.mark.parametrize("name", WEIRD, ids=range(len(WEIRD)))
+def test_a_conflict_in_a_file_of_any_name_and_end(box: Sandbox, name: str) -> None:
+    box.make(plan([[item(1), item(2)]]))
+    app = APP.replace("\n", "\r\n") if WEIRD[name] == "crlf" else APP
+    (box.root / name).write_bytes((app.rstrip() if WEIRD[name] == "no end" else app).encode())
+    (box.root / "picture.bin").write_bytes(bytes(range(256)))
+    box.git("add", "-A")
+    box.git("commit", "-qm", "chore: files")
+    for file, text in (("name", name), ("change.py", OPEN + CHANGE_IT), ("resolve.py", OPEN + RESOLVE_IT)):
+        (box.outside / file).write_text(text)
+    for issue in (1, 2):
+        box.behave(issue, 'python3 "$OUT/change.py"; commit "feat: side"; report COMPLETE')
+        box.behave(f"{issue}-resolve", 'python3 "$OUT/resolve.py" && commit "merge"; report COMPLETE')
+    box.milestone()
+    text = box.run("git", "cat-file", "blob", f"main:{name}").out
+    assert {"side 1", "side 2"} < {line.strip() for line in text.split("\n")}
+    assert sum(box.mends().values()) == 1
+    box.require_clean()
+
+
+def test_a_gate_that_fails_but_once_pays_for_no_second_fix(box: Sandbox) -> None:
+    box.make(plan([[item(1)]], pre=['test ! -e item-1.txt || test -e "$OUT/once" || { touch "$OUT/once"; exit 1; }']))
+    box.behave("1-fix", "echo STATUS: COMPLETE; echo NOTES: nothing to fix")
+    done = box.milestone(rc=None)
+    assert box.mends() == {"1-fix": 1}, done.text
+    box.require_landed(1)
+
+
+def test_a_gate_red_on_merged_trees_alone(box: Sandbox) -> None:
+    box.make(plan([[item(1), item(2)]], pre=["! test -e item-1.txt || ! test -e item-2.txt"]))
+    for name in ("1-fix", "2-fix"):
+        box.behave(name, "git mv item-2.txt two.txt; commit 'fix: two'; report COMPLETE")
+    box.milestone()
+    assert {"item-1.txt", "two.txt"} <= box.files()
+    assert sum(box.mends().values()) == 1
+    box.require_landed(1, 2)
+    box.require_clean()
+
+
+def test_accepted_gates_and_mends(box: Sandbox) -> None:
+    box.make(plan([[item(1)]], pre=["exit 3", "! test -e broken"]))
+    box.behave(1, "touch broken; work; report COMPLETE")
+    box.behave("1-fix", "git rm -q broken; commit 'fix: broken'; report COMPLETE")
+    box.milestone("gates=baseline")
+    assert box.mends() == {"1-fix": 1}
+    box.require_landed(1)
+
+
+def test_a_resolution_that_moves_the_integration_branch_itself(box: Sandbox) -> None:
+    two_sides(box, max_sessions=2)
+    for name in ("1-resolve", "2-resolve"):
+        box.behave(name, f"{GOOD}; git update-ref refs/heads/milestone/3-test HEAD")
+    box.milestone()
+    assert {"one", "two"} < set(box.show("app.txt").splitlines())
+    box.milestone()
+    assert sum(box.mends().values()) == 1
+
+
+def test_processes_that_a_resolution_leaves_are_ended(box: Sandbox) -> None:
+    two_sides(box)
+    for name in ("1-resolve", "2-resolve"):
+        box.behave(name, f"(sleep 600 &) >/dev/null 2>&1; {GOOD}")
+    box.milestone()
+    assert box.processes() == []
+    box.require_clean()
+
+
+def test_the_status_of_a_landing_that_a_session_mends(box: Sandbox) -> None:
+    box.make(plan([[item(1)]], post=["test -e good"]))
+    os.mkfifo(box.outside / "began")
+    box.behave("landing-fix", f"{HELD}; touch good; commit 'fix: good'; report COMPLETE")
+    run = box.start()
+    assert await_line(box.outside / "began") == "began"
+    assert ".milestone/3/landing/attempts" in box.doit("status", "n=3").out
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    (box.outside / "go-landing-fix").write_text("go\n")
+    box.doit("land", "n=3", rc=0)
+    assert box.mends() == {"landing-fix": 1}
+    assert "good" in box.files()
