@@ -113,7 +113,10 @@ def _gate(run: Run, candidate: Candidate) -> tuple[MilestoneError | None, Need |
         )
         return fault, landing_candidate.fix(run, candidate, told)
     if candidate.moved_from:  # what was mended is the branch's, now that gates were green on it
-        run.repo.move(run.ref, candidate.head, candidate.moved_from)
+        try:
+            run.repo.move(run.ref, candidate.head, candidate.moved_from)
+        except git.RefMovedError as error:
+            raise MilestoneError(f"{error}: it moved while this was gated; doit milestone n={run.number}") from error
         run.head = candidate.head
     run.folder.write(path, "gates", "passed", **where)
     run.tell("gates", "passed", report.describe(candidate.commit), elapsed=time.time() - began)

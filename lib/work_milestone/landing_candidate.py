@@ -88,13 +88,13 @@ def build(run: Run) -> Candidate | Conflict:
         need = Need(Kind.RESOLVE, onto, source, head, values) if values else None
         return Conflict(verdict.cls, verdict.reason, need)
     tree = trees.edit(run.repo, merged.tree, {path: git.decode(text) for path, text in verdict.resolved.items()})
-    if tree == run.repo.tree_of(onto):
-        return Candidate(onto, onto, head)  # somebody has brought it there in a form of their own
     base = run.repo.merge_base(onto, source) or onto
     if base != onto and (
         lost := completeness.find_dropped(run.repo, onto, source, tree, run.repo.changed(base, source))
     ):
         return Conflict(Class.HEAVY, lost)
+    if tree == run.repo.tree_of(onto):
+        return Candidate(onto, onto, head)  # somebody has brought it there in a form of their own
     tree = trees.edit(run.repo, tree, followups.missing(run, tree))
     tree = trees.edit(run.repo, tree, backlog_sync.closed(run, tree))
     if source != head and worktrees.LOCK_FILE in run.repo.changed(onto, source):

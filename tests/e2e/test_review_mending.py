@@ -280,6 +280,28 @@ def test_the_branch_that_a_person_moves_while_the_landing_is_fixed(box: Sandbox)
     box.require_clean()
 
 
+def test_a_landing_that_would_drop_all_of_it_waits(box: Sandbox) -> None:
+    moved(box, CHANGE, files={".gitattributes": "app.txt merge=mine\n"})
+    box.git("config", "merge.mine.driver", "true")
+    done = box.milestone(rc=1)
+    assert "would drop 1 line of app.txt: `one`" in done.text
+    assert box.git("log", "-1", "--format=%s", "main") == "feat: main"
+    assert "one" in box.show("app.txt", "milestone/3-test")
+
+
+def test_the_branch_that_a_person_moves_while_the_fixed_landing_is_gated(box: Sandbox) -> None:
+    more = "git update-ref refs/heads/milestone/3-test $(git commit-tree -p HEAD^2^ -m more HEAD^2^^{tree})"
+    box.make(
+        plan([[item(1)]], post=[f'test -e good && {{ test -e "$OUT/once" || {{ touch "$OUT/once"; {more}; }}; }}'])
+    )
+    box.behave("landing-fix", "touch good; commit 'fix: good'; report COMPLETE")
+    assert "doit milestone n=3" in box.milestone(rc=1).err
+    box.milestone()
+    assert {"good", "item-1.txt"} <= box.files()
+    assert "more" in box.git("log", "--format=%s").splitlines()
+    box.require_clean()
+
+
 def test_a_heavy_conflict_of_the_landing_waits_for_a_person(box: Sandbox) -> None:
     moved(box, "git rm -q app.txt; git commit -qm 'feat: away'")
     done = box.milestone(rc=1)
