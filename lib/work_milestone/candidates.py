@@ -98,7 +98,7 @@ def check_mended(run: Run, issue: int, source: str) -> completeness.Fault | None
     if mend["kind"] == Kind.RESOLVE:
         return completeness.check_resolution(run.repo, onto, work, source, place_for(run, onto))
     if run.repo.merge_base(work, source) is None:
-        return f"the fix {source[:10]} has no history in common with {work[:10]}"
+        return completeness.Fault(f"the fix {source[:10]} has no history in common with {work[:10]}")
     before = run.repo.resolve(f"{work}^")
     taken_back = before and completeness.is_taken_back(run.repo, before, work, before, source)
     return completeness.Fault("the fix takes all of the work back") if taken_back else None
