@@ -6,6 +6,7 @@ kills the run by its recorded pid.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Mapping
 
@@ -190,3 +191,135 @@ def test_killed_again_and_again_each_time_a_little_later(box: Sandbox, undisturb
     require_done(box, undisturbed)
     box.milestone()
     require_done(box, undisturbed)
+
+
+# sessions that mend
+
+
+APP = "".join(f"line {number}\n" for number in range(1, 8))
+RESOLVE = """sed -i '/^<<<<<<< /d; /^||||||| /,/^=======$/d; /^>>>>>>> /d' app.txt
+git add -A; git commit -q --no-edit; report COMPLETE"""
+MEND = {  # by the session's name, `resolve` being that of whichever is merged after the other: what it does
+    "resolve": RESOLVE,
+    "11-fix": "git rm -q broken; commit 'fix: broken'; report COMPLETE",
+    "landing-fix": "git mv item-12.txt two.txt; commit 'fix: two'; report COMPLETE",
+}
+DEAD = 'kill -9 "$(cat "$OUT/doit.pid")"; kill -9 $PPID; exit 1'  # the run, and the supervisor of this session
+MEET = {11: 'echo > "$OUT/one"; read -r _ < "$OUT/two"', 12: 'read -r _ < "$OUT/one"; echo > "$OUT/two"'}
+
+
+def behave_together(box: Sandbox, scripts: Mapping[int, str]) -> None:
+    """Let items 11 and 12 work at the same time: neither sees what the other brings."""
+    for name in ("one", "two"):
+        os.mkfifo(box.outside / name)
+    for issue, script in scripts.items():
+        box.behave(issue, f"{MEET[issue]}; {script}")
+
+
+def make_mending(box: Sandbox, name: str, script: str) -> Sandbox:
+    """Items 11 and 12, of which a session of that name has to mend something."""
+    box.script("strike", STRIKE)
+    gates = {"11-fix": ("! test -e broken", ":"), "landing-fix": (":", "! test -e item-12.txt")}
+    pre, post = gates.get(name, (":", ":"))
+    box.make(plan([[item(11), item(12)]], pre=[pre], post=[post]), files={"app.txt": APP})
+    if name == "resolve":
+        behave_together(box, {issue: f"sed -i 's/^line 4$/by {issue}/' app.txt; work; report COMPLETE"
+                              for issue in (11, 12)})  # fmt: skip
+    if name == "11-fix":
+        box.behave(11, "touch broken; work; report COMPLETE")
+    for own in (f"{issue}-resolve" for issue in (11, 12)) if name == "resolve" else (name,):
+        box.behave(own, '. "$OUT/strike"\n' + script)
+    return box
+
+
+def require_mended(box: Sandbox, name: str, starts: int) -> None:
+    box.require_landed(11, 12)
+    box.await_idle()
+    box.require_clean()
+    assert box.starts() == {11: 1, 12: 1}
+    assert [name in own for own in box.names() if not own.isdecimal()] == [True] * starts
+    assert box.lines("overlaps") == []
+    assert "broken" not in box.files()
+    if name == "resolve":
+        assert sorted(line for line in box.show("app.txt").splitlines() if "by" in line) == ["by 11", "by 12"]
+
+
+@pytest.mark.parametrize("name", list(MEND))
+@pytest.mark.parametrize("ended", [False, True])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_while_a_session_mends(box: Sandbox, name: str, moment: str, *, ended: bool) -> None:
+    strike = "strike mend 1"
+    make_mending(box, name, f"{strike}\n{MEND[name]}" if moment == "before" else f"{MEND[name]}\n{strike}\nexit 0")
+    box.milestone(rc=KILLED)
+    if ended:
+        box.await_idle()
+    box.milestone()
+    require_mended(box, name, 1)
+    box.milestone()
+    require_mended(box, name, 1)
+
+
+@pytest.mark.parametrize("name", list(MEND))
+def test_killed_with_a_session_that_mends(box: Sandbox, name: str) -> None:
+    make_mending(box, name, f'mkdir "$OUT/died" 2> /dev/null && {{ {DEAD}; }}\n{MEND[name]}')
+    box.milestone(rc=KILLED)
+    box.milestone()
+    require_mended(box, name, 2)
+
+
+# between generations
+
+
+DODO = """import os, signal, sys
+from pathlib import Path
+
+out, overlay = Path(os.environ["OUT"]), Path(".milestone/3/overlay.json")
+
+
+def strike(moment):
+    if (out / "moment").read_text() == f"{moment}\\n" and not (out / "struck").exists():
+        (out / "struck").mkdir()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def see(event, args):
+    if event == "os.rename":
+        strike("before the overlay" if Path(os.fsdecode(args[1])).name == overlay.name else
+               "after the overlay" if overlay.exists() else "")
+    if event == "os.exec":
+        strike("before the next generation")
+
+
+sys.addaudithook(see)
+if "WORK_MILESTONE_GENERATION" in os.environ:
+    strike("at the next generation's begin")
+from work_milestone.dodo import *
+"""
+BETWEEN = ["before the overlay", "after the overlay", "before the next generation", "at the next generation's begin"]
+
+
+@pytest.mark.parametrize("moment", BETWEEN)
+@pytest.mark.parametrize("why", ["rest", "conflict"])
+def test_killed_between_generations(box: Sandbox, why: str, moment: str) -> None:
+    box.script("moment", moment)
+    box.make(plan([[item(11), item(12)], [item(13)]]), files={"app.txt": APP})
+    box.write("dodo.py", DODO)
+    box.git("commit", "-qam", "chore: see what happens")
+    base = box.rev()
+    if why == "rest":
+        box.behave(11, "echo half > half.txt; commit 'feat: half'; report PARTIAL")
+    else:
+        behave_together(box, {11: "git rm -q app.txt; work; report COMPLETE",
+                              12: "echo line 8 >> app.txt; work; report COMPLETE"})  # fmt: skip
+    box.milestone(rc=KILLED)
+    for _ in range(2):
+        box.milestone()
+        assert box.starts() == dict.fromkeys((11, 12, 13, 14), 1)
+        merged = box.squashes()
+        assert {len(commits) for commits in merged.values()} == {1}
+        settled = int(box.trailers(merged[14][0])["Milestone-Settles"])
+        assert merged.keys() | {settled} == {11, 12, 13, 14}
+        assert (settled in merged) is (why == "rest")
+        assert box.git("rev-list", "--first-parent", "main").split()[1] == base
+        box.await_idle()
+        box.require_clean()
