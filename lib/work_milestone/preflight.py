@@ -221,8 +221,9 @@ def _begin(run: Run) -> None:
     run.reread()
     # These refs are this milestone's alone, and we hold the run lock.
     run.repo.remove_locks(f"refs/heads/work/{run.number}", f"refs/milestone/{run.number}", run.ref)
-    for name in ("packed-refs", run.main_ref, "HEAD"):
-        run.repo.remove_shared_lock(run.repo.common / f"{name}.lock")
+    # Beside its lock git keeps the file that packed-refs is to become, and takes no step where one is left.
+    for name in ("packed-refs.new", "packed-refs.lock", f"{run.main_ref}.lock", "HEAD.lock"):
+        run.repo.remove_shared_lock(run.repo.common / name)
     run.pool.write_excludes()
     alive = sessions.adopt(run)
     followups.write_missing(run)

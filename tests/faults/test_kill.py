@@ -97,6 +97,16 @@ def test_killed_with_its_git_command_which_leaves_lock_files(
     require_done(box, undisturbed)
 
 
+def test_killed_with_its_git_command_which_leaves_half_of_the_packed_refs(box: Sandbox, undisturbed: str) -> None:
+    make(box, landing="git -c core.hooksPath=/dev/null pack-refs --all")
+    hook_updates(box, "prepared", BRANCH, 5, more="kill -9 $PPID")
+    box.milestone(rc=KILLED)
+    assert (box.root / ".git/packed-refs.new").exists()
+    box.milestone()
+    require_done(box, undisturbed)
+    assert not list((box.root / ".git").glob("packed-refs.*"))
+
+
 @pytest.mark.parametrize(
     "script",
     [
