@@ -22,6 +22,7 @@ from work_milestone import (
     closing,
     followups,
     generations,
+    git,
     integration,
     landing,
     merge_queue,
@@ -32,6 +33,7 @@ from work_milestone import (
 from work_milestone.plan import Item
 from work_milestone.runs import Run
 
+git.SHARED_PATIENCE = 0.1  # a git that was killed with its pass leaves locks often, and nobody else is at work here
 ENDED = 1_700_000_000.5  # seconds since 1970
 OUT = Path(os.environ["OUT"])
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.exec", "shutil.rmtree", "subprocess.Popen",
@@ -63,6 +65,8 @@ def main() -> None:
     countdown = Countdown(int(os.environ.get("EVENT", "0")))
     if countdown.left:
         sys.addaudithook(countdown)
+    if closing.is_closed(run):
+        return
     preflight.check(run)
     do(integration.is_ready, integration.begin, run)
     do(baseline.is_known, baseline.check, run)
