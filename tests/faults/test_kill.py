@@ -305,6 +305,7 @@ if "WORK_MILESTONE_GENERATION" in os.environ:
     strike("at the next generation's begin")
 from work_milestone.dodo import *
 """
+TASK = "---\nid: TASK-{0}\ntitle: Item {0}\nstatus: To Do\nlabels: []\nmilestone: m-3\ndependencies: []\n---\n"
 BETWEEN = ["before the overlay", "after the overlay", "before the next generation", "at the next generation's begin"]
 
 
@@ -312,7 +313,10 @@ BETWEEN = ["before the overlay", "after the overlay", "before the next generatio
 @pytest.mark.parametrize("why", ["rest", "conflict"])
 def test_killed_between_generations(box: Sandbox, why: str, moment: str) -> None:
     box.script("moment", moment)
-    box.make(plan([[item(11), item(12)], [item(13)]]), files={"app.txt": APP})
+    box.make(plan([[item(11), item(12)], [item(13)]]), files={"app.txt": APP, ".gitignore": "/backlog/\n"})
+    for issue in ISSUES:
+        box.write(f"backlog/tasks/task-{issue} - Item-{issue}.md", TASK.format(issue))
+    box.write("backlog/milestones/m-3 - a-milestone.md", "---\nid: m-3\ntitle: A milestone\n---\n")
     box.write("dodo.py", DODO)
     box.git("commit", "-qam", "chore: see what happens")
     base = box.rev()
@@ -331,5 +335,7 @@ def test_killed_between_generations(box: Sandbox, why: str, moment: str) -> None
         assert merged.keys() | {settled} == {11, 12, 13, 14}
         assert (settled in merged) is (why == "rest")
         assert box.git("rev-list", "--first-parent", "main").split()[1] == base
+        tasks = [path.read_text().replace('"', "") for path in (box.root / "backlog/tasks").glob("*.md")]
+        assert ["status: Done" in task for task in tasks] == [True] * 4
         box.await_idle()
         box.require_clean()
