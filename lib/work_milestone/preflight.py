@@ -2,7 +2,7 @@
 
 Rules: every check looks and changes nothing, once what a killed run has left half done in the user's checkout is
 brought back; each fault names path, cause and the next command. Only when there is none does `begin` take the run
-lock's folder into use: the excludes, the worktrees of sessions still at work.
+lock's folder into use: the excludes, the tasks of follow-ups, the worktrees of sessions still at work.
 """
 
 from __future__ import annotations
