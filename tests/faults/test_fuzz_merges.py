@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,7 @@ PASS = Path(__file__).with_name("one_pass.py")
 ENDED = 1_700_000_000.5  # seconds since 1970
 BRANCH = "refs/heads/milestone/3-test"
 NOTES = "a person's notes\n"
+KILLED = -signal.SIGKILL
 UPDATES = ("ref-prepared", "ref-committed")
 KINDS = ("time", "time", "change", "change", "change", *UPDATES, "index", "gate", "file")
 
@@ -202,27 +203,24 @@ def start(box: Sandbox, moment: Moment) -> tuple[int, list[psutil.Process]]:
         try:
             one.wait(moment.seconds if moment.kind == "time" else LIMIT)
         except subprocess.TimeoutExpired:
-            return KILLED, strike(one, alone=moment.alone)
+            assert moment.kind == "time", "a pass hangs"
+            strike(one, alone=moment.alone)
         finally:
             armed.unlink(missing_ok=True)  # else it would strike who looks at what is left
-    return one.returncode, [] if one.returncode == 0 else box.processes()
+    return one.returncode, box.processes()
 
 
-KILLED = -signal.SIGKILL
-
-
-def strike(one: subprocess.Popen[bytes], *, alone: bool) -> list[psutil.Process]:
+def strike(one: subprocess.Popen[bytes], *, alone: bool) -> None:
     """Kill a pass between two of its instructions, so that it starts nothing while its git is being killed."""
     one.send_signal(signal.SIGSTOP)
+    if one.returncode is not None:
+        return
     os.waitid(os.P_PID, one.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-    left = psutil.Process(one.pid).children()
-    if not alone:
-        for child in left:  # each leads a group of its own
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
+    for child in () if alone else psutil.Process(one.pid).children():  # each leads a group of its own
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
     one.kill()
     one.wait()
-    return left
 
 
 # what must hold
@@ -245,15 +243,20 @@ def trees(box: Sandbox, *span: str) -> set[str]:
 
 def require_sound(box: Sandbox) -> None:
     """What holds at any moment at which nothing is at work."""
-    seen = box.run("git", "fsck", "--no-dangling", "--no-progress")
+    checked = box.run("git", "fsck", "--no-dangling", "--no-progress")
     making = {path.parent.name for path in (box.root / ".git/worktrees").glob("*/locked")}  # by a git that was killed
     known = [f"error: worktrees/{name}/HEAD: detached HEAD points at nothing" for name in making]
-    assert set(seen.err.splitlines()) <= set(known), seen
+    assert set(checked.err.splitlines()) <= set(known), checked
     box.git("worktree", "list", "--porcelain")
     assert box.git("symbolic-ref", "HEAD") == "refs/heads/main"
     refs = [ref for ref in (BRANCH, "refs/heads/main") if box.git("rev-parse", "-q", "--verify", ref, rc=None)]
     items = Counter(box.git("log", "--format=%(trailers:key=Milestone-Item,valueonly)", *refs, "--").split())
     assert set(items.values()) <= {1}, f"merged twice: {items}"
+    sessions = [
+        json.loads(path.read_text())["head"] for path in (box.root / ".milestone/3/items").glob("*/result.json")
+    ]
+    merged = box.git("log", "--format=%(trailers:key=Milestone-Head,valueonly)", *refs, "--").split()
+    assert set(box.git("rev-list", *sessions, "--not", "--all").split()) <= set(merged), "a session's work is lost"
     before = trees(box, "refs/tags/begun")
     for ref, seen in ((BRANCH, "gated"), ("refs/heads/main", "landed")):
         stood = trees(box, "-g", ref) | (trees(box, "-1", ref) if ref in refs else set())
@@ -344,8 +347,7 @@ def test_killed_again_and_again(undisturbed: list[Expected], tmp_path: Path, see
         for number in range(10 * KILLS):
             expected = undisturbed[drawn.random.randrange(2)]
             box = copy(expected.template, tmp_path / str(number))
-            for _ in kills(box, expected, drawn, told):
-                killed += 1
+            killed += kill_until_done(box, expected, drawn, told)
             box.remove()
             if killed >= KILLS:
                 return
@@ -355,20 +357,20 @@ def test_killed_again_and_again(undisturbed: list[Expected], tmp_path: Path, see
     pytest.fail(f"only {killed} kills")
 
 
-def kills(box: Sandbox, expected: Expected, drawn: Drawn, told: list[str]) -> Iterator[None]:
-    """Start a pass until it comes to its end; yield at each kill."""
-    drawn.done, code = 0.0, KILLED
+def kill_until_done(box: Sandbox, expected: Expected, drawn: Drawn, told: list[str]) -> int:
+    """Start a pass until one comes to its end; return how many were killed."""
+    drawn.done, killed, code = 0.0, 0, KILLED
     while code == KILLED:
-        moment = drawn.draw(expected)
+        moment, beside = drawn.draw(expected), drawn.random.random() < 0.5
         told.append(f"{moment}")
         code, left = start(box, moment)
         assert code in (0, KILLED), "a pass failed"
-        if code == KILLED:
-            yield
-        if not left or drawn.random.random() < 0.5:
+        killed += code == KILLED
+        if not (left and beside):  # else the next one begins beside what is left
             assert not psutil.wait_procs(left, timeout=LIMIT)[1]
             require_sound(box)
     require_whole(box, expected)
+    return killed
 
 
 def test_the_kills_are_enough() -> None:
