@@ -43,7 +43,7 @@ def check(run: Run) -> None:
     # Only where the receipt was lost, or the plan got another gate, is anything merged before the baseline is known.
     head = str((run.branch_receipt or {})["base"]) if run.parts else integration.head(run)
     began = time.time()
-    report = gates.Report(tuple(gates.run_each(_place(run), head, run.repo.tree_of(head), wanted, "baseline")))
+    report = gates.Report(tuple(gates.run_each(place(run), head, run.repo.tree_of(head), wanted, "baseline")))
     red = [result.failure for result in report.results if result.failure]
     new = [] if run.settings.gates == "baseline" else [one for one in red if earlier.get(one.command) != one.code]
     status = FAILED if new else ACCEPTED if red else PASSED
@@ -65,7 +65,12 @@ def judge(
     if not commands:
         return gates.Report()
     accepted = {command: code for command, code in _accepted(run).items() if command not in strict}
-    return gates.check(_place(run), commit, tree, commands, name, accepted)
+    return gates.check(place(run), commit, tree, commands, name, accepted)
+
+
+def place(run: Run) -> gates.Place:
+    """Say where the gates of a run are worked."""
+    return gates.Place(run.pool, integration.folder(run), run.folder.path / "gates", run.settings.timeout)
 
 
 def notes(run: Run) -> Iterator[str]:
@@ -74,10 +79,6 @@ def notes(run: Run) -> Iterator[str]:
     if receipt.get("status") == ACCEPTED and receipt["red"] and run.settings.gates != "all" and not run.complete:
         told = ", ".join(f"`{shown(command)}` (exit {code})" for command, code in receipt["red"].items())
         yield f"gates=baseline was accepted: these failed before any merge and block nothing while they do so: {told}"
-
-
-def _place(run: Run) -> gates.Place:
-    return gates.Place(run.pool, integration.folder(run), run.folder.path / "gates", run.settings.timeout)
 
 
 def _path(run: Run) -> Path:
@@ -101,7 +102,7 @@ def _accepted(run: Run) -> dict[str, int]:
     if not red:
         return red
     # Whatever was merged was the branch's head at the next merge: so a run killed at any moment forgets none.
-    green = ledger.known(_place(run).ledger, run.repo.tree_of(integration.head(run)), red)
+    green = ledger.known(place(run).ledger, run.repo.tree_of(integration.head(run)), red)
     if green:
         red = {command: code for command, code in red.items() if command not in green}
         _record(run, ACCEPTED, receipt["head"], receipt["gates"], red)

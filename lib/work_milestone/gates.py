@@ -5,6 +5,7 @@ Rules:
   what it passed is not what would be merged.
 - What has been green on a tree is not run on it again: a gate judges files and not history, and stands for itself,
   not for what it leaves.
+- A gate that has outlived its run, which was killed, is ended before anything else happens where it works.
 - A row of gates ends with the first failure that blocks. One that was accepted beforehand, by its exit code, does
   not block.
 """
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from work_milestone import checkouts, gate_process, ledger, worktrees
+from work_milestone import checkouts, gate_process, ledger, process_table, worktrees
 from work_milestone.texts import count, last_line, last_lines
 
 LEDGER = "green"
@@ -29,6 +30,11 @@ class Place:
     path: Path
     folder: Path
     timeout: float
+
+    @property
+    def mark(self) -> str:
+        """What the gates of a run bear, one of which is at work at a time: by it the next run finds one left over."""
+        return f"gate {self.path}"
 
     @property
     def ledger(self) -> Path:
@@ -75,6 +81,12 @@ class Report:
         return f"{count(total, 'gate')} on {commit[:10]}{known}" + (f", {red} red as in the baseline" if red else "")
 
 
+def end_left(place: Place) -> None:
+    """End the gate of a run that was killed, with all that it started."""
+    if place.path.exists():
+        process_table.sweep(place.mark)
+
+
 def check(
     place: Place, commit: str, tree: str, commands: Sequence[str], name: str, accepted: Mapping[str, int] | None = None
 ) -> Report:
@@ -104,7 +116,7 @@ def run_each(place: Place, commit: str, tree: str, commands: Sequence[str], name
 
 
 def _run(place: Place, commit: str, command: str, log: Path) -> Failure | None:
-    env = place.pool.environment()
+    env = {**place.pool.environment(), process_table.MARK: place.mark}
     done = gate_process.run(["/bin/sh", "-c", command], cwd=place.path, env=env, log=log, timeout=place.timeout)
     if done.code != 0:
         text = read_end(log)

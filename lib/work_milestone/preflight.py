@@ -2,7 +2,7 @@
 
 Rules: every check looks and changes nothing, once what a killed run has left half done in the user's checkout is
 brought back; each fault names path, cause and the next command. Only when there is none does `begin` take the run
-lock's folder into use: the excludes, the tasks of follow-ups, the worktrees of sessions still at work.
+lock's folder into use: a gate left at work, the excludes, the tasks of follow-ups, the sessions still at work.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from work_milestone import (
     baseline,
     checkouts,
     followups,
+    gates,
     git,
     integration,
     preparation,
@@ -224,6 +225,7 @@ def _begin(run: Run) -> None:
     # Beside its lock git keeps the file that packed-refs is to become, and takes no step where one is left.
     for name in ("packed-refs.new", "packed-refs.lock", f"{run.main_ref}.lock", "HEAD.lock"):
         run.repo.remove_shared_lock(run.repo.common / name)
+    gates.end_left(baseline.place(run))
     run.pool.write_excludes()
     alive = sessions.adopt(run)
     followups.write_missing(run)

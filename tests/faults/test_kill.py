@@ -131,6 +131,18 @@ def test_killed_by_a_gate(box: Sandbox, undisturbed: str, number: int) -> None:
     require_done(box, undisturbed)
 
 
+ALONE = 'exec 8> "$OUT/gate-alive"; flock -n 8 || echo gate >> "$OUT/overlaps"; '
+
+
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_the_gate_of_a_run_that_was_killed_is_ended_by_the_next(box: Sandbox, undisturbed: str, number: int) -> None:
+    os.mkfifo(box.outside / "never")
+    make(box, gate=f'{ALONE} strike gate {number} && read -r _ < "$OUT/never"; :')
+    box.milestone(rc=KILLED)
+    box.milestone()
+    require_done(box, undisturbed)
+
+
 def test_killed_by_the_gate_before_the_landing(box: Sandbox, undisturbed: str) -> None:
     make(box, landing="strike landing 1; :").milestone(rc=KILLED)
     assert len(box.squashes()) == 0
