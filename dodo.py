@@ -22,6 +22,7 @@ from work_milestone import (
     preflight,
     preparation,
     relay,
+    remedies,
     sessions,
     verbs,
     verdicts,
@@ -84,7 +85,7 @@ def item_steps(wave: Wave, item: Item, before: list[str]) -> Iterator[Task]:
     yield make("prompt", preparation.write_prompt, [f"lock:{item.issue}"], preparation.is_prepared)
     yield make("spawn", sessions.work, [f"prompt:{item.issue}"], sessions.is_done)
     yield make("merge", merge_queue.merge, [f"spawn:{item.issue}"], merge_queue.is_done)
-    yield make("mend", merge_queue.mend, [f"merge:{item.issue}"], merge_queue.is_mended)
+    yield make("mend", remedies.mend, [f"merge:{item.issue}"], remedies.is_mended)
     settles = [item.issue, *(issue for issue in run.followers(item.issue) if issue in run.dispatched)]
     yield make("item", verdicts.require_settled, [f"mend:{issue}" for issue in settles], verdicts.is_settled)
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
-from work_milestone import commandline, generations, merge_queue, reporter, schedule
+from work_milestone import commandline, generations, remedies, reporter, schedule
 from work_milestone.errors import MilestoneError
 from work_milestone.plan import Item, Wave, list_plans
 from work_milestone.runs import Run
@@ -59,7 +59,7 @@ def open_run(root: Path) -> Run:
         schedule.install(
             run.settings.max_sessions,
             lambda issue: _rank(run, issue, ranks),
-            lambda issue: not merge_queue.is_mended(run, run.dispatched[issue]),
+            lambda issue: not remedies.is_mended(run, run.dispatched[issue]),
         )
     return run
 

@@ -80,16 +80,24 @@ class Reporter:
         self.failures: list[tuple[str, str, bool]] = []
         self.works = False
         self.told = 0
+        self.left: set[str] = set()  # what was asked for and has neither run nor been found done
 
     def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
         """Begin: events are shown when steps are worked, and not just a verb."""
         self.works = any("baseline" in tasks[name].task_dep or name in ("branch", *BEGINNING) for name in selected)
         self.works = self.works or any(task.startswith(("item:", "milestone")) for task in selected)
         self.run.journal.listeners.append(self._tell)
+        self.left = set(selected)
 
     def _tell(self, event: Event) -> None:
         self.told += 1
         print_event(self.out, event)
+
+    def add_success(self, task: Any) -> None:
+        """Note what has come to its end, or is there already."""
+        self.left.discard(task.name)
+
+    skip_uptodate = add_success
 
     def add_failure(self, task: Any, fail: Any) -> None:
         """Keep a failure for the end, or tell it now where the end does not name it."""
@@ -128,6 +136,10 @@ class Reporter:
             self._summarize()
         if stopped_by:
             raise SystemExit(128 + stopped_by[0])
+        if self.left and not self.failures:
+            # Whatever keeps doit from a step that nothing has failed before, it is not done.
+            self.runtime_error(f"never came to its turn: {', '.join(sorted(self.left))}")
+            broken = True
         raise SystemExit(BROKEN if broken else UNSETTLED if self.failures else OK)
 
     def _summarize(self) -> None:
@@ -151,7 +163,7 @@ class Reporter:
     def get_status(self, task: Any) -> None:
         """Nothing: the journal tells."""
 
-    execute_task = add_success = skip_uptodate = skip_ignore = teardown_task = get_status
+    execute_task = skip_ignore = teardown_task = get_status
 
 
 def make(run: Run) -> type[Reporter]:

@@ -27,6 +27,7 @@ from work_milestone import (
     landing,
     merge_queue,
     preflight,
+    remedies,
     trees,
     verdicts,
 )
@@ -74,8 +75,8 @@ def main() -> None:
         work(run, item)
         if not merge_queue.is_done(run, item):
             merge_queue.merge(run, item)
-        if not merge_queue.is_mended(run, item):
-            merge_queue.mend(run, item)
+        if not remedies.is_mended(run, item):
+            remedies.mend(run, item)
     if not followups.is_dispatched(run):
         os.environ["EVENT"] = str(countdown.left)
         generations.follow(run)

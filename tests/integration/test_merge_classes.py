@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from work_milestone import merge_queue
+from work_milestone import remedies
 
 from tests.integration.test_merge_queue import REF, begin, finish, merge, reason
 
@@ -120,5 +120,5 @@ def test_each_class(sandbox: Sandbox, row: Row) -> None:
     assert (after, sandbox.tree(REF)) == (before, tree), "nothing of it stays"
     titles = [one.title for one in sandbox.run().followups.values()]
     assert titles == (["Resolve merge conflict: Second vs First"] if row.followup else [])
-    asks = not merge_queue.is_mended(run, run.items[42])
+    asks = not remedies.is_mended(run, run.items[42])
     assert asks == (row.cls == "medium" or row.status == "gate"), "whether a session is asked"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from work_milestone import completeness, merge_queue
+from work_milestone import completeness, remedies
 
 from tests.integration.test_merge_queue import REF, Files, begin, finish, merge, reason
 
@@ -209,5 +209,5 @@ def test_what_sessions_may_mend_is_told_without_a_question_an_item(
     trace = sandbox.root.parent / "trace"
     monkeypatch.setenv("GIT_TRACE", str(trace))
     again = sandbox.run()
-    assert not any(merge_queue.is_mended(again, item) for item in again.items.values())
+    assert not any(remedies.is_mended(again, item) for item in again.items.values())
     assert 0 < trace.read_text().count("built-in: git") < 10

@@ -22,7 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = (
                "completion", "front_matter", "backlog", "backlog_files", "new_task", "edges", "conflicts",
                "completeness"}),
     frozenset({"context", "runs", "integration", "baseline", "backlog_sync", "relay", "preparation", "results",
-               "sessions", "followups", "mending", "candidates", "merge_queue", "rollback", "advance",
+               "sessions", "followups", "mending", "candidates", "merge_queue", "remedies", "rollback", "advance",
                "landing_candidate", "landing", "closing", "verdicts", "preflight", "report", "verbs"}),
     frozenset({"commandline", "generations", "schedule", "reporter", "graph", "demo", "dodo"}),
 )  # fmt: skip
