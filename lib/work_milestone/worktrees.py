@@ -201,8 +201,8 @@ class Pool:
             for found in known:
                 if found.locked:  # its making was killed: prune would leave it
                     self.repo.call("worktree", "unlock", str(found.path), accept=range(256))
-            if known:
-                self.repo.call("worktree", "prune")
+            # Also where git lists none: one whose removal was killed half way is in no list, and still there.
+            self.repo.call("worktree", "prune")
         self._free = None
 
 

@@ -311,6 +311,15 @@ def test_the_users_own_excludes_still_count(sandbox: Sandbox, pool: Pool, tmp_pa
     assert ignore.read_text() == "*.swp"
 
 
+def test_remove_all_ends_a_removal_that_was_killed_half_way(sandbox: Sandbox, pool: Pool) -> None:
+    known = sandbox.root / ".git/worktrees/1"
+    pool.take("work/7/1", sandbox.base)
+    (known / "gitdir").unlink()
+    assert len(sandbox.git("worktree", "list").splitlines()) == 1
+    pool.remove_all()
+    assert not known.exists()
+
+
 def test_remove_all_leaves_the_main_worktree_alone(sandbox: Sandbox, pool: Pool, tmp_path: Path) -> None:
     sandbox.write({"README.md": "the user's\n", "untracked": "x"})
     before, config = sandbox.status(), (sandbox.root / ".git/config").read_bytes()
