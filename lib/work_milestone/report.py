@@ -164,10 +164,10 @@ def print_summary(run: Run, page: Page) -> None:
             page.print(f"    log:  {row.log}")
         if row.next:
             page.print(f"    next: {row.next}")
-    page.print(f"milestone {run.number}: {_tally(run, lines)}; {_standing(run)}")
     taken = run.pool.measure(integration.folder(run)) if not landing.is_landed(run) else 0
     if taken:
         page.print(f"worktrees for the next run take {size(taken)}: {_name(run, run.pool.folder)}")
+    page.print(f"milestone {run.number}: {_tally(run, lines)}; {_standing(run)}")
 
 
 def _tally(run: Run, lines: list[Row]) -> str:
