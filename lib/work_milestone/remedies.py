@@ -42,11 +42,21 @@ def _mend(run: Run, item: Item) -> None:
         before = run.mend(item.issue)
         if mending.is_under_way(run, item.issue):
             mending.take_up(run, item.issue)  # an earlier run has begun it: it is paid for, whatever the bound is now
+        elif left and _is_outdated(run, item):
+            merge_queue.merge_in_turn(run, item)
+            continue
         elif not left or mending.mend(run, item, _need(run, item)) is Session.STOPPED:
             return
         left = max(0, left - 1)
         if _brought_anything(run, item, before):
             merge_queue.merge_in_turn(run, item)
+
+
+def _is_outdated(run: Run, item: Item) -> bool:
+    """Tell whether the branch has moved since a conflict was met: a merge costs nothing, and may be clean by now."""
+    receipt = run.merge(item.issue) or {}
+    met = receipt.get("status") == Merge.CONFLICT and not receipt.get("mended")
+    return met and receipt.get("onto") != integration.head(run)
 
 
 def _brought_anything(run: Run, item: Item, before: Receipt | None) -> bool:

@@ -122,3 +122,18 @@ def test_each_class(sandbox: Sandbox, row: Row) -> None:
     assert titles == (["Resolve merge conflict: Second vs First"] if row.followup else [])
     asks = not remedies.is_mended(run, run.items[42])
     assert asks == (row.cls == "medium" or row.status == "gate"), "whether a session is asked"
+
+
+def test_a_conflict_that_is_gone_when_its_turn_comes_costs_no_session(sandbox: Sandbox) -> None:
+    run = begin(sandbox, begun={"t": TEXT})
+    base = sandbox.git("rev-parse", "main")
+    finish(sandbox, run, 41, {"t": changed(4, "one")}, base=base)
+    finish(sandbox, run, 42, {"t": changed(4, "two")}, base=base)
+    assert (merge(run, 41), merge(run, 42)) == ("merged", "conflict")
+    reverted = sandbox.git("commit-tree", f"{base}^{{tree}}", "-p", REF, "-m", "revert: it")
+    run.repo.move(REF, reverted, run.head)
+    run.head = reverted
+    remedies.mend(run, run.items[42])
+    assert sandbox.tree(REF)["t"] == changed(4, "two").encode()
+    assert run.facts(42).merged
+    assert run.folder.attempts(42) == 0
