@@ -18,7 +18,7 @@ waves:
   - wave: 2
     items:
       - {title: Third file, issue: 3, depends_on: [1]}
-quality_gates: {pre_merge: ["git diff --check HEAD~1"], post_merge: ["test -f 1.txt -a -f 2.txt -a -f 3.txt"]}
+quality_gates: {pre_merge: ["git show --check --oneline HEAD"], post_merge: ["test -f 1.txt -a -f 2.txt -a -f 3.txt"]}
 Y
 cat >milestone.yaml <<'Y'
 command: |
