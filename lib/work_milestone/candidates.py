@@ -75,15 +75,27 @@ def build(run: Run, item: Item, result: Receipt, onto: str, source: str) -> Cand
     files = [str(name) for name in result.get("files", ())] if source == result["head"] else None
     if files is None:
         files = run.repo.changed(str(run.repo.merge_base(onto, source) or onto), source)
-    dropped = completeness.find_dropped(run.repo, onto, source, tree, files)
+    finished = _own_changes(run, item, tree, result, files)
+    commit = run.repo.commit_tree(finished, [onto], message(run, item, result), float(result["ended"]))
+    dropped = ""
+    if verdict.cls is not Class.CLEAN or not _has_both_sides(run, result, onto, source, commit, files):
+        dropped = completeness.find_dropped(run.repo, onto, source, tree, files)
     if dropped and verdict.cls is Class.TRIVIAL:
         return Refusal(Class.MEDIUM, f"{verdict.reason}, but {dropped}", verdict.files)
     if dropped:
         return Refusal(verdict.cls, dropped, dropped=True)
-    tree = _own_changes(run, item, tree, result, files)
-    commit = run.repo.commit_tree(tree, [onto], message(run, item, result), float(result["ended"]))
     trees.derive_attributes(run.repo, commit, onto, files)
-    return Candidate(commit, tree, verdict.cls, verdict.reason, verdict.files)
+    return Candidate(commit, finished, verdict.cls, verdict.reason, verdict.files)
+
+
+def _has_both_sides(run: Run, result: Receipt, onto: str, source: str, commit: str, files: list[str]) -> bool:
+    """Tell quickly that the branch's files are in the candidate as the branch has them, and that no other changed them.
+
+    Then nothing can be missing. It is quick for what grew on its base, as almost every branch has.
+    """
+    if not files or not result.get("rooted") or source != result["head"]:
+        return False
+    return not run.repo.differ([(commit, source), (onto, str(result["base"]))], files)
 
 
 def check_mended(run: Run, issue: int, source: str) -> completeness.Fault | None:

@@ -219,6 +219,14 @@ class Repo:
         wanted = set(paths)
         return [name for name in split(out) if not paths or name in wanted]
 
+    def differ(self, pairs: Sequence[tuple[str, str]], paths: Sequence[str]) -> bool:
+        """Tell by one process whether any of these pairs of commits differ in some paths; many paths count as if."""
+        if len(paths) > MOST_NAMED:
+            return True
+        fed = "".join(f"{one} {other}\n" for one, other in pairs if one != other)
+        return bool(self.call("diff-tree", "--stdin", "-r", "-z", "--name-only", "--no-renames", "--", *paths,
+                              stdin=fed.encode(), env={"GIT_LITERAL_PATHSPECS": "1"}).stdout)  # fmt: skip
+
     def trailers(self, key: str, *span: str) -> list[tuple[str, dict[str, str]]]:
         """List the commits of a span that bear a trailer, newest first, with all their trailers."""
         out = self.text("log", f"--grep=^{key}: ", "--format=%H%x00%(trailers:only,unfold)%x01", *span, "--")

@@ -165,6 +165,7 @@ def _keep(
             if files:
                 made |= {
                     "head": state.head,
+                    "rooted": run.repo.is_ancestor(base, str(state.head)),
                     "files": files,
                     "commits": [{"id": commit.id, "subject": commit.subject} for commit in commits],
                 }

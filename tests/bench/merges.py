@@ -94,7 +94,7 @@ class Field:
             head = self._branch(branch, self.base if state == BEHIND else old)
             os.sync()  # or who makes sure that a merge is on disk waits for the 20,000 files of who does not
             if name == TOOL:
-                found[name] = self._tool(branch, head)
+                found[name] = self._tool(branch, head, self.base if state == BEHIND else old)
             elif name == FLOOR:
                 found[name] = scratch.clock(partial(self._plumb, old, head))
             else:
@@ -129,12 +129,13 @@ class Field:
         self.ground.run("git", "fast-import", "--quiet", cwd=self.root, stdin="\n".join([*lines, ""]).encode())
         return self.git("rev-parse", f"refs/heads/session/{number}")
 
-    def _tool(self, branch: int, head: str) -> Sample:
+    def _tool(self, branch: int, head: str, base: str) -> Sample:
         """Merge what a finished session has left, off the clock, as its judge leaves it."""
         run, item = self.run, self.run.items[next(self.issues)]
         run.folder.write(
             run.folder.receipt(item.issue, "spawn"), "spawn", "complete", attempt=1, detail="", notes="", head=head,
-            branch=f"session/{branch}", files=_changed(branch), commits=[{"id": head, "subject": "fix: it"}],
+            branch=f"session/{branch}", files=_changed(branch), base=base, rooted=True,
+            commits=[{"id": head, "subject": "fix: it"}],
         )  # fmt: skip
         run.begin(item.issue)
         run.note_head(head)

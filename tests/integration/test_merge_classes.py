@@ -96,13 +96,14 @@ TABLE: Mapping[str, Row] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("rooted", [False, True])
 @pytest.mark.parametrize("row", TABLE.values(), ids=list(TABLE))
-def test_each_class(sandbox: Sandbox, row: Row) -> None:
+def test_each_class(sandbox: Sandbox, row: Row, rooted: bool) -> None:
     sandbox.git("config", "merge.mine.driver", "true")
     run = begin(sandbox, *row.gates, begun=row.base)
     base = sandbox.git("rev-parse", "main")
     finish(sandbox, run, 41, row.first, base=base)
-    finish(sandbox, run, 42, row.second, base=base)
+    finish(sandbox, run, 42, row.second, base=base, rooted=rooted)
     assert merge(run, 41) == "merged"
     before, tree, checkout = sandbox.git("rev-parse", REF), sandbox.tree(REF), sandbox.status()
     assert merge(run, 42) == row.status, reason(run, 42)

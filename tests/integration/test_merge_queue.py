@@ -39,13 +39,13 @@ def begin(sandbox: Sandbox, *gates: str, items: Sequence[Mapping[str, Any]] = ()
 
 
 def finish(sandbox: Sandbox, run: Run, issue: int, files: Files, *, status: str = "complete", base: str = "main",
-           subject: str = "feat: work", attempt: int = 1) -> str:  # fmt: skip
+           subject: str = "feat: work", attempt: int = 1, rooted: bool = False) -> str:  # fmt: skip
     """Leave what a finished session leaves: a branch with a commit, and the receipt."""
     head = sandbox.branch_commit(f"work/7/{issue}", base, subject, files)
     run.folder.write(
         run.folder.receipt(issue, "spawn"), "spawn", status, attempt=attempt, head=head, branch=f"work/7/{issue}",
         files=sorted(files), commits=[{"id": head, "subject": subject}], detail="", notes="", ended=ENDED,
-        base=sandbox.git("rev-parse", base),
+        base=sandbox.git("rev-parse", base), rooted=rooted,
     )  # fmt: skip
     run.reread()
     return head
