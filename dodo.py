@@ -16,11 +16,13 @@ from work_milestone import (
     edges,
     followups,
     graph,
+    halting,
     integration,
     landing,
     merge_queue,
     preflight,
     preparation,
+    recovery,
     relay,
     remedies,
     sessions,
@@ -110,11 +112,15 @@ def task_verbs() -> Iterator[Task]:
     """What a person asks of a run from outside."""
     yield step("status", verbs.print_status, run, doc="where each item stands, also while a run is on")
     yield step("demo", demo.work, doc="a small real milestone in a temporary folder, worked before your eyes")
-    for verb, action, doc in (
-        ("skip", verbs.skip, "leave an item out: doit skip:42 n=7"),
-        ("retry", verbs.retry, "ask for a new session of an item: doit retry:42 n=7"),
-        ("log", verbs.log, "show the output of an item's latest attempt: doit log:42 n=7"),
+    for verb, action, bare, doc in (
+        ("skip", verbs.skip, None, "leave an item out: doit skip:42 n=7"),
+        ("retry", verbs.retry, None, "ask for a new session of an item: doit retry:42 n=7"),
+        ("log", verbs.log, None, "show the output of an item's latest attempt: doit log:42 n=7"),
+        ("stop", halting.stop_item, halting.stop, "stop a run from another terminal, or one session: doit stop:42 n=7"),
+        ("recover", recovery.restore, recovery.print_kept, "what attempts have left; into a worktree: doit recover:42"),
     ):
-        yield step(verb, verbs.refuse, run, verb, doc=doc)
+        whole = (bare, run) if bare else (verbs.refuse, run, verb)
+        yield step(verb, *whole, doc=doc)
         for issue in named(verb):
             yield step(f"{verb}:{issue}", action, run, issue, doc=doc)
+    yield step("prune", recovery.prune, run, doc="remove what attempts have left and nobody wants back: doit prune n=7")

@@ -9,8 +9,10 @@ Rules:
 
 from __future__ import annotations
 
+import calendar
 import json
 import re
+import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,24 +20,31 @@ from work_milestone.settings import SessionSettings
 from work_milestone.states import Session
 from work_milestone.texts import last_line
 
+_CLOCK = re.compile(r"\breset[a-z]*(?: at)? (\d{1,2})(?::(\d{2}))? ?(am|pm)?(?: \((\w+)[^)]*\))?", re.IGNORECASE)
 TRANSIENT_EXIT = 75  # EX_TEMPFAIL of sysexits.h: how a script says "try me again"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an exit means: `text` is the agent's last message, `detail` the reason in one line, `cost` US dollars."""
+    """What an exit means: `text` is the agent's last message, `detail` the reason in one line, `cost` US dollars.
+
+    `until` is when a quota is renewed, in seconds since 1970, None when nobody says.
+    """
 
     status: Session
     text: str = ""
     detail: str = ""
     cost: float | None = None
+    until: float | None = None
 
 
 class Agent(Protocol):
-    """One agent's command line."""
+    """One agent's command line. `resumes` where a conversation that was cut short can be gone on with."""
 
-    def argv(self, settings: SessionSettings) -> list[str]:
-        """Return the command line of a session."""
+    resumes: bool
+
+    def argv(self, settings: SessionSettings, conversation: str = "", *, resume: bool = False) -> list[str]:
+        """Return the command line of a session, of a new conversation or one that goes on; both have a UUID."""
 
     def judge(self, code: int, stdout: str, stderr: str) -> Outcome:
         """Say what an exit with this output means."""
@@ -44,8 +53,11 @@ class Agent(Protocol):
 class Command:
     """Any shell line: its stdout is its report, exit 75 asks for another try."""
 
-    def argv(self, settings: SessionSettings) -> list[str]:
+    resumes = False
+
+    def argv(self, settings: SessionSettings, conversation: str = "", *, resume: bool = False) -> list[str]:
         """Return the shell that runs the line."""
+        del conversation, resume  # it starts anew each time
         return ["/bin/sh", "-c", settings.command or "exit 127"]
 
     def judge(self, code: int, stdout: str, stderr: str) -> Outcome:
@@ -59,10 +71,14 @@ class Command:
 class Claude:
     """Claude Code, headless: `claude -p`, one JSON object on stdout."""
 
-    def argv(self, settings: SessionSettings) -> list[str]:
+    resumes = True
+
+    def argv(self, settings: SessionSettings, conversation: str = "", *, resume: bool = False) -> list[str]:
         """Return the protocol's command line, with what the settings add."""
         argv = ["claude", "-p", "--model", settings.model, "--permission-mode", settings.permission_mode]
         argv += ["--output-format", "json"]
+        if conversation:
+            argv += ["--resume" if resume else "--session-id", conversation]
         if settings.effort:
             argv += ["--effort", settings.effort]
         if settings.budget_usd is not None:
@@ -76,10 +92,37 @@ class Claude:
         result = _last_json(stdout)
         if result is None:
             words = last_line(stderr) or last_line(stdout) or "no output"
+            if "no conversation found" in words.lower():
+                return Outcome(Session.CRASHED, stdout, f"its conversation is gone: {words}")
             return Outcome(Session.FAILED, stdout, f"exit {code} without a result: {words}")
         text = str(result.get("result") or "")
         status, detail = _classify(code, result, text, stderr)
-        return Outcome(status, text, detail, _dollars(result.get("total_cost_usd")))
+        until = find_renewal(detail, time.time()) if status is Session.QUOTA else None
+        return Outcome(status, text, detail, _dollars(result.get("total_cost_usd")), until)
+
+
+def find_renewal(words: str, now: float) -> float | None:
+    """Find in an agent's words when its quota is renewed, in seconds since 1970; None when they do not say.
+
+    Forms: `...|1735689600`, `try again in 5 minutes`, `resets 3pm (UTC)`, `resets at 15:30` (local time).
+    """
+    if stamp := re.search(r"\b(1[5-9]\d{8}|2\d{9})\b", words):
+        return float(stamp[1])
+    if span := re.search(r"\bin (\d+(?:\.\d+)?) ?(s|m|h|d)[a-z]*", words, re.IGNORECASE):
+        return now + float(span[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[span[2].lower()]
+    clock = re.search(
+        r"\breset[a-z]*(?: at)? (\d{1,2})(?::(\d{2}))? ?(am|pm)?(?: \((\w+)[^)]*\))?", words, re.IGNORECASE
+    )
+    if clock is None or not (clock[2] or clock[3]):
+        return None
+    hour = int(clock[1]) % 12 + (12 if clock[3].lower() == "pm" else 0) if clock[3] else int(clock[1])
+    if hour > 23 or int(clock[2] or 0) > 59:
+        return None
+    local = clock[4] is None or clock[4].upper() not in ("UTC", "GMT")
+    day = time.localtime(now) if local else time.gmtime(now)
+    fields = (*day[:3], hour, int(clock[2] or 0), 0, 0, 0, -1 if local else 0)
+    found = time.mktime(fields) if local else float(calendar.timegm(fields))
+    return found if found > now else found + 86400
 
 
 def _dollars(value: object) -> float | None:

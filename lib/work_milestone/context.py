@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from work_milestone import backlog, git, settings, worktrees
 from work_milestone import plan as plans
+from work_milestone.breaker import Breaker
 from work_milestone.errors import MilestoneError, PlanError
 from work_milestone.journal import Event, Journal
 from work_milestone.receipts import KernelLock, Receipt, RunFolder
@@ -42,6 +43,7 @@ class Context:
         self.journal = Journal(self.folder.path / "journal.jsonl")
         self.repo = git.Repo(root, f"git {self.folder.path}")
         self.pool = worktrees.Pool(self.repo, self.folder.path / "worktrees", self.settings.links)
+        self.breaker = Breaker(self.settings.backoff, lambda outcome, detail: self.tell("sessions", outcome, detail))
         self.lock = KernelLock(self.folder.path / "run.lock")
 
     def _number(self, variables: Mapping[str, str]) -> int | None:

@@ -94,6 +94,9 @@ def _attempt(run: Run, issue: int, item: Item | None, need: Need) -> Session:
 
 def _prepare(run: Run, issue: int, item: Item | None, need: Need) -> None:
     """Take a worktree and bring it to where the session starts."""
+    if preparation.resume_worktree(run, issue, run.mend(issue), need.kind):
+        preparation.claim_worktree(run, issue, item)
+        return
     branch = preparation.branch_of(run, item)
     place = preparation.take_worktree(run, issue, branch, need.base, need.kind)
     if need.kind is Kind.RESOLVE:
@@ -106,10 +109,13 @@ def _prepare(run: Run, issue: int, item: Item | None, need: Need) -> None:
 def _prompt(run: Run, issue: int, item: Item | None, need: Need) -> str:
     worktree = run.folder.load(run.folder.receipt(issue, "worktree")) or {}
     plan = run.require_plan()
+    earlier = {"status": "", "detail": "", **(run.mend(issue) or {})}
+    template = "resume.md.j2" if worktree.get("conversation") else f"{need.kind.value}.md.j2"
     return render.render(
-        run.root, f"{need.kind.value}.md.j2", plan=plan, item=item, title=preparation.title_of(run, item),
+        run.root, template, plan=plan, item=item, title=preparation.title_of(run, item),
         branch=worktree["branch"], integration_branch=run.branch, gates=plan.gates,
-        marked=_marked(run, Path(worktree["path"])) if need.kind is Kind.RESOLVE else "", **need.values,
+        marked=_marked(run, Path(worktree["path"])) if need.kind is Kind.RESOLVE else "",
+        earlier=earlier, attempt=worktree["attempt"], **need.values,
     )  # fmt: skip
 
 

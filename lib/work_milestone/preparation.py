@@ -17,10 +17,10 @@ from pathlib import Path
 from work_milestone import backlog_sync, branches, followups, integration, relay, render, salvage, worktrees
 from work_milestone.errors import MilestoneError
 from work_milestone.plan import Item
-from work_milestone.receipts import LANDING, write_atomic
+from work_milestone.receipts import LANDING, Receipt, write_atomic
 from work_milestone.runs import Run
 from work_milestone.settings import session_settings
-from work_milestone.states import Kind, Session
+from work_milestone.states import RESUMED, Kind, Session
 from work_milestone.texts import one_line
 
 
@@ -41,7 +41,8 @@ def prepare(run: Run, item: Item) -> None:
 
 
 def _prepare(run: Run, item: Item) -> None:
-    take_worktree(run, item.issue, branch_of(run, item), integration.head(run), Kind.WORK)
+    if not resume_worktree(run, item.issue, run.result(item.issue), Kind.WORK):
+        take_worktree(run, item.issue, branch_of(run, item), integration.head(run), Kind.WORK)
 
 
 def take_worktree(run: Run, issue: int, branch: str, base: str, kind: Kind) -> Path:
@@ -55,6 +56,26 @@ def take_worktree(run: Run, issue: int, branch: str, base: str, kind: Kind) -> P
         attempt=number, kind=kind.value,
     )  # fmt: skip
     return place
+
+
+def is_resumable(receipt: Receipt | None) -> bool:
+    """Tell whether a session was cut short in a conversation that can be gone on with, where it stood."""
+    if receipt is None or receipt["status"] not in RESUMED or not receipt.get("conversation"):
+        return False
+    return worktrees.is_claimed(Path(str(receipt["path"])), str(receipt["mark"]))
+
+
+def resume_worktree(run: Run, issue: int, receipt: Receipt | None, kind: Kind) -> bool:
+    """Take the worktree of a session that was cut short for the next attempt, as it is; tell whether it could be."""
+    if receipt is None or not is_resumable(receipt) or receipt["attempt"] != run.folder.attempts(issue):
+        return False
+    run.pool.keep(Path(str(receipt["path"])))
+    run.folder.write(
+        run.folder.receipt(issue, "worktree"), "worktree", "ready", branch=receipt["branch"], path=receipt["path"],
+        base=receipt["base"], attempt=run.folder.attempts(issue) + 1, kind=kind.value,
+        conversation=receipt["conversation"],
+    )  # fmt: skip
+    return True
 
 
 def branch_of(run: Run, item: Item | None) -> str:
@@ -131,7 +152,7 @@ def _write_prompt(run: Run, item: Item) -> None:
     plan = run.require_plan()
     text = render.render(
         run.root,
-        "prompt.md.j2",
+        "resume.md.j2" if worktree.get("conversation") else "prompt.md.j2",
         plan=plan,
         item=item,
         title=one_line(item.title),

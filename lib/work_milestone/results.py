@@ -42,18 +42,20 @@ def judge(run: Run, issue: int, number: int) -> Session:
     elapsed = max(0.0, float((record or {}).get("ended") or time.time()) - began)
     step = "spawn" if kind is Kind.WORK else "mend"
     earlier = run.folder.load(run.folder.receipt(issue, step)) or {}
+    costs = _cost(outcome.cost, earlier, session)
     fields = {
         "attempt": number, "detail": outcome.detail, "notes": report.notes[:4000], "blocker": report.blocker[:2000],
-        "cost": outcome.cost, "spent": float(earlier.get("spent") or 0) + (outcome.cost or 0), "started": began,
-        "elapsed": elapsed, "log": str(attempt), **made,
+        "until": outcome.until, "started": began, "elapsed": elapsed, "log": str(attempt), **costs, **made,
+        **{name: session.get(name) for name in ("conversation", "path", "mark")},
     }  # fmt: skip
+    run.note_spent((costs["spent"] or 0) - float(earlier.get("spent") or 0))
     if kind is not Kind.WORK:
         fields |= _mended(session, earlier, made)
     run.folder.write(run.folder.receipt(issue, step), step, outcome.status.value, **fields)
     run.begin(issue)
     if made["head"] and kind is Kind.WORK:
         run.note_head(str(made["head"]))
-    if session:
+    if session and not preparation.is_resumable(run.folder.load(run.folder.receipt(issue, step))):
         _give_back(run, Path(session["path"]), str(session["mark"]))
     commits, files = len(made.get("commits") or ()), len(made.get("files") or ())
     run.tell(
@@ -62,6 +64,15 @@ def judge(run: Run, issue: int, number: int) -> Session:
         elapsed=elapsed, cost=outcome.cost,
     )  # fmt: skip
     return outcome.status
+
+
+def _cost(cost: float | None, earlier: dict[str, Any], session: dict[str, Any]) -> dict[str, float | None]:
+    """Add a session's cost up, in US dollars. That of a conversation that goes on holds what it had cost before."""
+    spent = float(earlier.get("spent") or 0)
+    if session.get("resumed"):
+        before = float(earlier.get("cost") or 0)
+        return {"cost": before if cost is None else cost, "spent": spent - before + max(before, cost or 0.0)}
+    return {"cost": cost, "spent": spent + (cost or 0)}
 
 
 def _mended(session: dict[str, Any], earlier: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Rules:
 - An item enters at its worktree when one of the slots is free, and gives the slot back when its session is over. A
   session that mends takes a slot too, and goes before new items. No thread ever waits for a slot, so as many workers
   as slots and a few suffice.
+- While memory is short an item enters only when no other is at work.
 - One merge at a time, in the order of return: a merge is not handed to a worker while another is under way.
 
 This replaces two methods of doit's TaskDispatcher, an internal of it: the version is pinned, and a test says so
@@ -20,6 +21,8 @@ from functools import partial
 from typing import Any
 
 from doit import control
+
+from work_milestone import machine
 
 STEPS = ("merge", "item", "mend", "spawn", "prompt", "lock", "worktree")
 SPARE_WORKERS = 2  # one for the merge under way, one for relays and gates
@@ -71,7 +74,7 @@ class Dispatcher(control.TaskDispatcher):  # type: ignore[misc]  # doit has no t
             if (node := self._gen_node(None, tasks_to_run.pop())) is not None:
                 return node
         waiting = next((step for step in ("mend", "worktree") if self._held[step]), None)
-        if waiting is None or len(self._holders) >= self._slots:
+        if waiting is None or len(self._holders) >= self._slots or (self._holders and not machine.has_room()):
             return None
         node = self._hand_over(waiting)
         issue = node.task.name.partition(":")[2]

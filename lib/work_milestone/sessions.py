@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from work_milestone import agents, attempts, git, preparation, process, results
+from work_milestone import agents, attempts, git, halting, preparation, process, results
 from work_milestone.plan import Item
 from work_milestone.receipts import LANDING
 from work_milestone.runs import Run
 from work_milestone.settings import SessionSettings, session_settings
-from work_milestone.states import RETRIED, Kind, Session
+from work_milestone.states import RETRIED, WITH_WORK, Kind, Session
 
 UNDECIDED = frozenset({Session.CRASHED, Session.STOPPED})
 PATIENCE = 15.0  # seconds; a supervisor is done within TERM, 2 s, KILL, and a sweep
@@ -76,15 +77,44 @@ def see_through(run: Run, issue: int, attempt: Callable[[], Session], prepare: C
     """Make attempts until one counts; `prepare` is called before each but the first."""
     retries, revived = run.settings.retries, False
     while True:
+        if run.attempt_state(issue) in ("none", "judged") and not _may_start(run):
+            return Session.STOPPED
         status = attempt()
+        _note(run, issue, status)
+        if halting.was_asked(run, issue):
+            return status
         if status in UNDECIDED and not revived and not process.stopping.is_set():
             revived = True  # it ended with an earlier run, and for no reason of its own: that spends no retry
+        elif status is Session.QUOTA:
+            pass  # a state of the run, which the breaker waits out
         elif status in RETRIED and retries:
             retries -= 1
+            run.breaker.await_backoff()
         else:
+            return status
+        if not _may_start(run):
             return status
         run.tell("spawn", "retry", f"{status}; attempt {run.folder.attempts(issue) + 1} follows", issue=issue or None)
         prepare()
+
+
+def _may_start(run: Run) -> bool:
+    """Wait until a session may start; tell whether any may in this run. Raise Stopped when it is stopped meanwhile."""
+    limit = run.settings.total_budget_usd
+    if limit is not None and run.spent >= limit:
+        run.breaker.halt(f"${run.spent:.2f} are spent, and total_budget_usd is ${limit:g}; raise it to go on")
+    return run.breaker.await_open()
+
+
+def _note(run: Run, issue: int, status: Session) -> None:
+    """Tell the breaker what a session's end means for the others."""
+    receipt = max((run.result(issue) or {}, run.mend(issue) or {}), key=lambda found: int(found.get("attempt") or 0))
+    if status is Session.QUOTA:
+        run.breaker.pause(receipt.get("until"), str(receipt.get("detail")))
+    elif status is Session.AUTH:
+        run.breaker.halt(str(receipt.get("detail")))
+    elif status in WITH_WORK:
+        run.breaker.succeed()
 
 
 def _attempt(run: Run, item: Item) -> Session:
@@ -120,13 +150,16 @@ def start(run: Run, issue: int, item: Item | None, prompt: Path, **fields: Any) 
     lock = run.folder.load(run.folder.receipt(issue, "lock")) or {}
     number, kind = int(worktree["attempt"]), Kind(worktree["kind"])
     settings = session_settings(run.settings, item)
-    argv = agents.REGISTRY[settings.agent].argv(settings)
+    agent, going_on = agents.REGISTRY[settings.agent], str(worktree.get("conversation") or "")
+    conversation = going_on or (str(uuid.uuid4()) if agent.resumes else "")
+    argv = agent.argv(settings, conversation, resume=bool(going_on))
     attempt = run.folder.attempt(issue, number)
     attempt.mkdir(parents=True, exist_ok=True)
     run.folder.write(
         attempt / "session.json", "session", "started", started=time.time(), attempt=number, mark=lock["mark"],
         kind=kind.value, agent=settings.agent, argv=argv, model=settings.model, timeout=settings.timeout,
-        branch=worktree["branch"], path=worktree["path"], base=worktree["base"], **fields,
+        branch=worktree["branch"], path=worktree["path"], base=worktree["base"], conversation=conversation,
+        resumed=bool(going_on), **fields,
     )  # fmt: skip
     own = {
         "MILESTONE_NUMBER": str(run.number),
@@ -140,7 +173,8 @@ def start(run: Run, issue: int, item: Item | None, prompt: Path, **fields: Any) 
         attempt, argv, cwd=Path(worktree["path"]), env=git.environment(own, run.pool.config()), stdin=prompt,
         timeout=settings.timeout, mark=str(lock["mark"]),
     )  # fmt: skip
-    run.tell("spawn" if kind is Kind.WORK else kind.value, "started", _describe(settings, number), issue=issue or None)
+    told = _describe(settings, number) + (", the conversation goes on" if going_on else "")
+    run.tell("spawn" if kind is Kind.WORK else kind.value, "started", told, issue=issue or None)
     return begun
 
 
@@ -164,4 +198,7 @@ def adopt(run: Run) -> list[int]:
             alive += [issue] if state == "alive" else []
         elif state == "dead":
             results.judge(run, issue, number)
+        for receipt in (run.result(issue), run.mend(issue)):
+            if receipt and preparation.is_resumable(receipt):
+                run.pool.keep(Path(str(receipt["path"])))
     return alive

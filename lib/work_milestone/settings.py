@@ -32,7 +32,14 @@ KNOWN_AGENTS = ("claude", "command")
 RUN_VARIABLES = frozenset({"n", "allow_dirty", "branch", "gates"})
 
 _GIB = 1 << 30
-_NUMBERS = {"retries": int, "mends": int, "generations": int, "max_sessions": int, "budget_usd": float}
+_NUMBERS = {
+    "retries": int,
+    "mends": int,
+    "generations": int,
+    "max_sessions": int,
+    "budget_usd": float,
+    "total_budget_usd": float,
+}
 _YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
@@ -90,7 +97,7 @@ def _remote(value: object) -> object:
 
 
 class Settings(BaseModel):
-    """The settings of a run. `timeout` is in seconds, `budget_usd` is for each session.
+    """The settings of a run. `timeout` and `backoff` are in seconds, `budget_usd` is for each session.
 
     `remote` is None when nobody has set it, the name of a remote, or "none": then nothing is ever pushed.
     `gates` is None when nobody has set it: as the run had it before, and "all" in the beginning.
@@ -107,6 +114,8 @@ class Settings(BaseModel):
     allowed_tools: Annotated[tuple[Text, ...], BeforeValidator(_strings)] = ()
     budget_usd: Money | None = None
     timeout: Seconds = 7200.0
+    total_budget_usd: Money | None = None
+    backoff: Seconds = 2.0
     retries: Annotated[int, Field(strict=True, ge=0, le=10)] = 1
     mends: Annotated[int, Field(strict=True, ge=0, le=10)] = 2
     generations: Annotated[int, Field(strict=True, ge=0, le=10)] = 3
@@ -240,5 +249,5 @@ def _coerced(name: str, text: str) -> object:
     if name == "allow_dirty":
         return _YES_NO.get(text.lower(), text)
     if name in _NUMBERS and re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,9})?", text.strip()):
-        return _NUMBERS[name](text) if "." not in text or name == "budget_usd" else float(text)
+        return _NUMBERS[name](text) if "." not in text or name.endswith("budget_usd") else float(text)
     return text

@@ -56,6 +56,7 @@ class Merge(StrEnum):
 WITH_WORK = frozenset({Session.COMPLETE, Session.PARTIAL})
 REFUSED = frozenset({Merge.CONFLICT, Merge.GATE, Merge.DROPPED})
 RETRIED = frozenset({Session.TIMEOUT, Session.TRANSIENT})
+RESUMED = RETRIED | {Session.QUOTA, Session.STOPPED}  # a conversation that was cut short, for no reason of its own
 
 
 @dataclass(frozen=True)

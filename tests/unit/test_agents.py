@@ -113,7 +113,7 @@ EXITS = [
     ("turns", 1, result(subtype="error_max_turns", result=..., is_error=True), "", Session.FAILED),
     ("budget", 1, result(subtype="error_max_budget_usd", result=..., is_error=True), "", Session.BUDGET),
     ("bad flag", 1, "", "error: unknown option '--x'\n", Session.FAILED),
-    ("unknown session", 1, "", "No conversation found with session ID: 0\n", Session.FAILED),
+    ("unknown session", 1, "", "No conversation found with session ID: 0\n", Session.CRASHED),
     ("TERM", 143, "", "", Session.FAILED),
     ("INT, empty", 0, "", "", Session.FAILED),
     ("INT", 0, result(subtype="error_during_execution", is_error=True, result=...), "", Session.FAILED),

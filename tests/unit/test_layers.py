@@ -15,15 +15,16 @@ import work_milestone
 PACKAGE = Path(work_milestone.__file__).parent
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "errors", "texts"}),
-    frozenset({"process", "process_table", "attempts", "gate_process", "supervisor", "receipts", "journal", "states",
-               "branches", "yaml_files", "fields", "plan_rules", "plan", "settings", "additions", "imports", "hunks",
-               "content", "ledger"}),
-    frozenset({"overlay", "git", "trees", "checkouts", "worktrees", "salvage", "gates", "render", "agents",
-               "completion", "front_matter", "backlog", "backlog_files", "new_task", "edges", "conflicts",
+    frozenset({"machine", "process", "process_table", "attempts", "gate_process", "supervisor", "receipts",
+               "journal", "states", "branches", "yaml_files", "fields", "plan_rules", "plan", "settings",
+               "additions", "imports", "hunks", "content", "ledger"}),
+    frozenset({"overlay", "breaker", "git", "trees", "checkouts", "worktrees", "salvage", "gates", "render",
+               "agents", "completion", "front_matter", "backlog", "backlog_files", "new_task", "edges", "conflicts",
                "completeness"}),
-    frozenset({"context", "runs", "integration", "baseline", "backlog_sync", "relay", "preparation", "results",
-               "sessions", "followups", "mending", "candidates", "merge_queue", "remedies", "rollback", "advance",
-               "landing_candidate", "landing", "closing", "verdicts", "preflight", "report", "verbs"}),
+    frozenset({"context", "runs", "integration", "baseline", "backlog_sync", "halting", "recovery", "relay",
+               "preparation", "results", "sessions", "followups", "mending", "candidates", "merge_queue", "remedies",
+               "rollback", "advance", "landing_candidate", "landing", "closing", "verdicts", "preflight", "report",
+               "verbs"}),
     frozenset({"commandline", "generations", "schedule", "reporter", "graph", "demo", "dodo"}),
 )  # fmt: skip
 # The steps and the wiring are made of each other, without circles. Below them, what leans on its own layer is named.

@@ -46,6 +46,8 @@ def test_defaults(tmp_path: Path) -> None:
         "budget_usd": None,
         "timeout": 7200.0,
         "retries": 1,
+        "total_budget_usd": None,
+        "backoff": 2.0,
         "mends": 2,
         "generations": 3,
         "max_sessions": chosen.default_max_sessions(),

@@ -1,0 +1,90 @@
+"""The breaker: what holds the sessions of a whole run back, all at once.
+
+Rules:
+- Quota is a state of the run and not a failure of an item: no session starts until it is renewed, which is told, and
+  the conversations that it cut short go on by themselves. It spends no retry.
+- Failures that pass are tried again after a wait that doubles with each of them in a row, by chance a little more or
+  less, so that sessions that failed together do not come back together. One that succeeds ends the row.
+- Where nothing is to be had any more (no login, no money left) no session starts again in this run; those that are at
+  work go on.
+- Whoever waits here wakes up when the run is stopped.
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from work_milestone import process
+
+MOST = 300.0  # seconds that a row of passing failures waits at most
+UNKNOWN = 300.0  # seconds that a quota takes of which nobody says when it is renewed; doubled each time, up to
+LONGEST = 3600.0
+
+
+class Breaker:
+    """One run's. `backoff` is the first wait after a passing failure, in seconds."""
+
+    def __init__(self, backoff: float, tell: Callable[[str, str], None]) -> None:
+        self.halted = ""  # why no session starts any more
+        self._backoff = backoff
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._until = 0.0
+        self._refusals = 0
+        self._failures = 0
+
+    def halt(self, reason: str) -> None:
+        """Start nothing any more; the first reason stands."""
+        with self._lock:
+            told, self.halted = self.halted, self.halted or reason
+        if not told:
+            self._tell("halted", f"no further session starts: {reason}")
+
+    def pause(self, until: float | None, reason: str) -> None:
+        """Start nothing before `until`, in seconds since 1970; None when nobody knows when a quota is renewed."""
+        now = time.time()
+        with self._lock:
+            if until is None or until <= now:
+                until = self._until if self._until > now else now + min(LONGEST, UNKNOWN * 2**self._refusals)
+                self._refusals += 1
+            news, self._until = until > self._until + 1, max(until, self._until)
+        if news:
+            clock = time.strftime("%H:%M:%S", time.localtime(until))
+            self._tell("quota", f"no session starts before {clock}, then those cut short go on: {reason}")
+
+    def succeed(self) -> None:
+        """Note a session that did not fail: the row of failures is over."""
+        with self._lock:
+            self._failures = self._refusals = 0
+
+    def await_open(self) -> bool:
+        """Wait until sessions may start; tell whether they may. Raise Stopped when the run is stopped meanwhile."""
+        while not self.halted:
+            rest = self._until - time.time()
+            if rest <= 0:
+                return True
+            _sleep(rest)
+        return False
+
+    def await_backoff(self) -> None:
+        """Wait as long as one more passing failure in a row calls for. Raise Stopped when the run is stopped."""
+        with self._lock:
+            rest = min(MOST, self._backoff * 2**self._failures) * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+            self._failures += 1
+        _sleep(rest)
+
+
+def _sleep(seconds: float) -> None:
+    """Sleep, woken by a stop; the queue takes what a signal handler puts in, which no lock would."""
+    words: queue.SimpleQueue[int] = queue.SimpleQueue()
+    with process.registered(words.put):
+        process.require_running()
+        try:
+            words.get(timeout=max(0.0, min(seconds, threading.TIMEOUT_MAX)))
+        except queue.Empty:
+            return
+    process.require_running()

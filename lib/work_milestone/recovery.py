@@ -1,0 +1,107 @@
+"""What attempts have left and nothing else keeps: listed, put back into a worktree, removed when a person says so.
+
+Rule: nothing is ever removed by a run itself; `prune` names each commit that it lets go, so that it can be had back
+for as long as git keeps it.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from work_milestone import worktrees
+from work_milestone.errors import MilestoneError
+from work_milestone.runs import Run
+from work_milestone.texts import count, one_line
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A commit of an attempt's: its item (0 the landing), the attempt's name, its date, size and subject."""
+
+    ref: str
+    commit: str
+    issue: int
+    attempt: str
+    date: str
+    changes: str
+    subject: str
+
+
+def find(run: Run, issue: int | None = None) -> list[Kept]:
+    """List what attempts have left, of all items or of one."""
+    prefix = f"refs/milestone/{run.number}/attempt"
+    place = prefix if issue is None else f"{prefix}/{issue}"
+    form = "%(refname)%00%(objectname)%00%(committerdate:iso-local)%00%(subject)%01"
+    rows = run.repo.text("for-each-ref", "--sort=committerdate", f"--format={form}", place).split("\x01")
+    found = []
+    for row in rows:
+        ref, commit, date, subject = ([*row.strip("\n").split("\0"), "", "", ""])[:4]
+        parts = ref.removeprefix(f"{prefix}/").split("/")
+        if len(parts) == 2 and parts[0].isdecimal():
+            found.append(Kept(ref, commit, int(parts[0]), parts[1], date, _changes(run, commit), one_line(subject)))
+    return found
+
+
+def _changes(run: Run, commit: str) -> str:
+    """Say how much a commit has that main has not."""
+    base = run.repo.merge_base(run.main_ref, commit)
+    if base is None:
+        return ""
+    told = run.repo.text("diff", "--shortstat", "--no-ext-diff", base, commit).strip()
+    return told or "no changes"
+
+
+def print_kept(run: Run) -> None:
+    """Print what attempts have left, a line each."""
+    _require_number(run, "recover")
+    found = find(run)
+    for kept in found:
+        name = f"#{kept.issue}" if kept.issue else "landing"
+        line = f"{name:<8} {kept.attempt:<4} {kept.date}  {kept.commit[:10]}  {kept.changes}; {kept.subject[:80]}"
+        sys.stdout.write(line + "\n")
+    if not found:
+        sys.stdout.write(f"milestone {run.number}: no attempt has left anything that is not merged\n")
+        return
+    issue = next((kept.issue for kept in found if kept.issue), 42)
+    sys.stdout.write(f"put one back into a worktree: doit recover:{issue} n={run.number}\n")
+
+
+def restore(run: Run, issue: int) -> None:
+    """Put the latest of what an item's attempts have left into a worktree of its own."""
+    _require_number(run, "recover")
+    found = find(run, issue)
+    if not found:
+        raise MilestoneError(f"#{issue}: no attempt has left anything; doit recover n={run.number} lists what there is")
+    kept = found[-1]
+    place = run.folder.path / "recovered" / f"{issue}-{kept.attempt}"
+    if place.exists():
+        raise MilestoneError(f"{place} is there already; look at it, or take it away: git worktree remove {place}")
+    with worktrees.repository_lock(run.repo):
+        run.repo.call("worktree", "add", "-q", "--detach", "--", str(place), kept.commit)
+    _say(f"#{issue}, attempt {kept.attempt}, is in {_shown(run, place)}; done with it: git worktree remove {place}")
+
+
+def prune(run: Run) -> None:
+    """Remove the refs of all that attempts have left, and name each commit that is let go."""
+    _require_number(run, "prune")
+    run.take()
+    found = find(run)
+    run.repo.delete(kept.ref for kept in found)
+    for kept in found:
+        sys.stdout.write(f"{kept.ref} was {kept.commit}\n")
+    _say(f"milestone {run.number}: {count(len(found), 'ref')} removed")
+
+
+def _require_number(run: Run, verb: str) -> None:
+    if run.number is None:
+        raise MilestoneError(f"say which milestone: doit {verb} n=N")
+
+
+def _shown(run: Run, path: Path) -> str:
+    return str(path.relative_to(run.root)) if path.is_relative_to(run.root) else str(path)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 - the verb's purpose
