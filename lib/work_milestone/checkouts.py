@@ -102,6 +102,20 @@ def git_dir(path: Path) -> Path | None:
     return Path(name) if mark == "gitdir" and Path(name).is_dir() else None
 
 
+def find_misplacement(repo: git.Repo, path: Path, branch: str, base: str | None) -> str:
+    """Say how a worktree is not what it should be: itself, on its branch, at `base` (None: anywhere); "" when it is."""
+    done = repo.call("rev-parse", "--show-toplevel", "HEAD", "--symbolic-full-name", "HEAD", cwd=path, accept=(0, 128))
+    told = git.decode(done.stdout).splitlines()
+    if len(told) < 3:
+        return f"{path}: no worktree of a repository"
+    top, head, ref = "\n".join(told[:-2]), told[-2], told[-1]
+    if top != str(path):
+        return f"{path}: git takes it for a part of {top}"
+    if ref != f"refs/heads/{branch}":
+        return f"{path}: on {ref.removeprefix('refs/heads/')}, not on {branch}"
+    return f"{path}: at {head[:10]}, not at {base[:10]}" if base not in (None, head) else ""
+
+
 def head_of(path: Path) -> str | None:
     """Return what a worktree's HEAD says, a commit when it is detached, without asking git."""
     folder = git_dir(path)

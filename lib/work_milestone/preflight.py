@@ -7,6 +7,7 @@ lock's folder into use: a gate left at work, the excludes, the tasks of follow-u
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -100,14 +101,25 @@ def _repository(run: Run) -> Iterator[str]:
         yield f"{run.root}: the repository has no commit yet; make the first one"
 
 
-def _checkout(run: Run) -> Iterator[str]:
-    """Look at the checkout that the user works in."""
+def _session(run: Run) -> Iterator[str]:
+    """Look whether this is a session's own process or worktree: the tool is not started inside one."""
+    if sessions.depth():
+        yield (
+            f"this is inside a session (item {os.environ.get('MILESTONE_ITEM', '?')} of milestone "
+            f"{os.environ.get('MILESTONE_NUMBER', '?')}), which does not start sessions of its own; who is no agent: "
+            f"unset {sessions.DEPTH}"
+        )
     if (run.root / LOCK_FILE).exists():
         yield (
             f"{run.root / LOCK_FILE}: this is a session's own worktree; the tool is not started inside one (if no "
             "session is at work here, remove the file)"
         )
-    elif (run.root / ".claude").is_file():
+
+
+def _checkout(run: Run) -> Iterator[str]:
+    """Look at the checkout that the user works in."""
+    yield from _session(run)
+    if (run.root / ".claude").is_file():
         yield f"{run.root / '.claude'}: a file; sessions need a folder of that name for their lock file"
     for name in ("items", "waves", "gates", "worktrees", "integration"):
         if (path := run.folder.path / name).exists() and not path.is_dir():

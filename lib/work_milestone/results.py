@@ -17,12 +17,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from work_milestone import agents, checkouts, completion, gates, preparation, process_table, salvage, worktrees
+from work_milestone import (
+    agents,
+    checkouts,
+    completion,
+    content,
+    gates,
+    git,
+    preparation,
+    process_table,
+    salvage,
+    trees,
+    worktrees,
+)
 from work_milestone.errors import GitError
 from work_milestone.receipts import LANDING
 from work_milestone.runs import Run
 from work_milestone.states import WITH_WORK, Kind, Session
-from work_milestone.texts import count, last_line, one_line
+from work_milestone.texts import count, last_line, one_line, shown
 
 REASONS = ("exited", "signalled", "timeout", "stopped", "not-started")
 REST_SUBJECT = "chore: commit what the session left uncommitted"
@@ -173,7 +185,10 @@ def _keep(
         if outcome.status in WITH_WORK:
             state, fault = _commit_rest(run, place, branch, state, kind_of(run, issue))
             commits, files = run.repo.commits(base, state.head) if state.head and not fault else ([], [])
-            if files:
+            marked = _find_markers(run, base, state.head, files) if files and state.head else ""
+            if marked:
+                outcome = replace(outcome, status=Session.FAILED, detail=marked)
+            elif files:
                 made |= {
                     "head": state.head,
                     "rooted": run.repo.is_ancestor(base, str(state.head)),
@@ -181,7 +196,7 @@ def _keep(
                     "commits": [{"id": commit.id, "subject": commit.subject} for commit in commits],
                 }
             else:
-                words = "its commits change nothing" if commits else "it committed nothing"
+                words = "its commits change nothing" if commits else _find_elsewhere(run, session)
                 outcome = replace(outcome, status=Session.FAILED, detail=fault or words)
         if outcome.status not in WITH_WORK and claimed and (state.head != base or state.is_dirty):
             salvage.pin(run.repo, place, env, ref, time.time())
@@ -194,6 +209,29 @@ def _keep(
         if claimed:
             run.pool.drop(place)
     return outcome, made
+
+
+def _find_elsewhere(run: Run, session: dict[str, Any]) -> str:
+    """Say that a session committed nothing, or where it did instead."""
+    form, ours = "%(committerdate:unix) %(refname:short)", (f"work/{run.number}/", run.branch)
+    rows = run.repo.text("for-each-ref", "--sort=-committerdate", f"--format={form}", "refs/heads").splitlines()
+    for when, _, name in (row.partition(" ") for row in rows):
+        if int(when or 0) >= int(float(session["started"])) and not name.startswith(ours):
+            return f"it committed nothing on {session['branch']}; {name} has got a commit meanwhile"
+    return "it committed nothing"
+
+
+def _find_markers(run: Run, base: str, head: str, files: list[str]) -> str:
+    """Say that a session committed conflict markers, "" when it did not."""
+    named = files if len(files) <= git.MOST_NAMED else []
+    found = run.repo.call("grep", "-l", "-z", "-I", "-E", r"^(<{7}|>{7}) ", head, "--", *named, accept=(0, 1),
+                          env={"GIT_LITERAL_PATHSPECS": "1"}).stdout  # fmt: skip
+    marked = {name.removeprefix(f"{head}:") for name in git.split(found)}.intersection(files)
+    for path in sorted(marked):
+        before, now = (trees.read_file(run.repo, rev, path) or b"" for rev in (base, head))
+        if content.has_markers(now, before):
+            return f"it committed conflict markers in {shown(path)}"
+    return ""
 
 
 def _commit_rest(run: Run, place: Path, branch: str, state: checkouts.State, kind: Kind) -> tuple[checkouts.State, str]:

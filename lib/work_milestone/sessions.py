@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import uuid
@@ -16,14 +17,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from work_milestone import agents, attempts, git, halting, preparation, process, results
+from work_milestone import agents, attempts, checkouts, git, halting, preparation, process, results
+from work_milestone.errors import MilestoneError
 from work_milestone.plan import Item
-from work_milestone.receipts import LANDING
+from work_milestone.receipts import LANDING, Receipt
 from work_milestone.runs import Run
 from work_milestone.settings import SessionSettings, session_settings
 from work_milestone.states import RETRIED, WITH_WORK, Kind, Session
 
 UNDECIDED = frozenset({Session.CRASHED, Session.STOPPED})
+DEPTH = "MILESTONE_DEPTH"
 PATIENCE = 15.0  # seconds; a supervisor is done within TERM, 2 s, KILL, and a sweep
 
 
@@ -71,6 +74,12 @@ def _work(run: Run, item: Item) -> None:
     if is_done(run, item) or (run.unmet(item) and run.attempt_state(item.issue) in ("none", "judged")):
         return
     see_through(run, item.issue, lambda: _attempt(run, item), lambda: preparation.begin_anew(run, item))
+
+
+def depth() -> int:
+    """Tell how many sessions this process is inside of."""
+    told = os.environ.get(DEPTH, "0")
+    return int(told) if told.isdecimal() else 1
 
 
 def see_through(run: Run, issue: int, attempt: Callable[[], Session], prepare: Callable[[], None]) -> Session:
@@ -150,6 +159,7 @@ def start(run: Run, issue: int, item: Item | None, prompt: Path, **fields: Any) 
     lock = run.folder.load(run.folder.receipt(issue, "lock")) or {}
     number, kind = int(worktree["attempt"]), Kind(worktree["kind"])
     settings = session_settings(run.settings, item)
+    _require_place(run, worktree)
     agent, going_on = agents.REGISTRY[settings.agent], str(worktree.get("conversation") or "")
     conversation = going_on or (str(uuid.uuid4()) if agent.resumes else "")
     argv = agent.argv(settings, conversation, resume=bool(going_on))
@@ -163,6 +173,7 @@ def start(run: Run, issue: int, item: Item | None, prompt: Path, **fields: Any) 
     )  # fmt: skip
     own = {
         "MILESTONE_NUMBER": str(run.number),
+        DEPTH: str(depth() + 1),
         "MILESTONE_ITEM": str(issue) if item else "landing",
         "MILESTONE_KIND": kind.value,
         "MILESTONE_TITLE": preparation.title_of(run, item),
@@ -176,6 +187,17 @@ def start(run: Run, issue: int, item: Item | None, prompt: Path, **fields: Any) 
     told = _describe(settings, number) + (", the conversation goes on" if going_on else "")
     run.tell("spawn" if kind is Kind.WORK else kind.value, "started", told, issue=issue or None)
     return begun
+
+
+def _require_place(run: Run, worktree: Receipt) -> None:
+    """Raise MilestoneError unless a session would start where it should: nothing starts anywhere else."""
+    place, going_on = Path(worktree["path"]), worktree.get("conversation")
+    wrong = checkouts.find_misplacement(
+        run.repo, place, str(worktree["branch"]), None if going_on else str(worktree["base"])
+    )
+    if wrong:
+        run.pool.drop(place)
+        raise MilestoneError(f"{wrong}; it is taken away, and made anew by the same line")
 
 
 def _describe(settings: SessionSettings, number: int) -> str:
