@@ -49,8 +49,9 @@ class Breaker:
         now = time.time()
         with self._lock:
             if until is None or until <= now:
-                until = self._until if self._until > now else now + min(LONGEST, UNKNOWN * 2**self._refusals)
-                self._refusals += 1
+                paused = self._until > now  # sessions that are refused together are one refusal
+                until = self._until if paused else now + min(LONGEST, UNKNOWN * 2**self._refusals)
+                self._refusals += not paused
             news, self._until = until > self._until + 1, max(until, self._until)
         if news:
             clock = time.strftime("%H:%M:%S", time.localtime(until))
