@@ -102,18 +102,21 @@ def git_dir(path: Path) -> Path | None:
     return Path(name) if mark == "gitdir" and Path(name).is_dir() else None
 
 
-def find_misplacement(repo: git.Repo, path: Path, branch: str, base: str | None) -> str:
-    """Say how a worktree is not what it should be: itself, on its branch, at `base` (None: anywhere); "" when it is."""
+def find_misplacement(repo: git.Repo, path: Path, begun: tuple[str, str] | None) -> str:
+    """Say how a worktree is not what it should be: itself, on a branch at a commit (None: anywhere); "" when it is."""
     done = repo.call("rev-parse", "--show-toplevel", "HEAD", "--symbolic-full-name", "HEAD", cwd=path, accept=(0, 128))
-    told = git.decode(done.stdout).splitlines()
+    told = git.decode(done.stdout).removesuffix("\n").rsplit("\n", 2)
     if len(told) < 3:
         return f"{path}: no worktree of a repository"
-    top, head, ref = "\n".join(told[:-2]), told[-2], told[-1]
-    if top != str(path):
+    top, head, ref = told
+    if Path(top) != path.resolve():
         return f"{path}: git takes it for a part of {top}"
+    if begun is None:
+        return ""
+    branch, base = begun
     if ref != f"refs/heads/{branch}":
         return f"{path}: on {ref.removeprefix('refs/heads/')}, not on {branch}"
-    return f"{path}: at {head[:10]}, not at {base[:10]}" if base not in (None, head) else ""
+    return "" if head == base else f"{path}: at {head[:10]}, not at {base[:10]}"
 
 
 def head_of(path: Path) -> str | None:

@@ -119,7 +119,9 @@ def _note(run: Run, issue: int, status: Session) -> None:
     """Tell the breaker what a session's end means for the others."""
     receipt = max((run.result(issue) or {}, run.mend(issue) or {}), key=lambda found: int(found.get("attempt") or 0))
     if status is Session.QUOTA:
-        run.breaker.pause(receipt.get("until"), str(receipt.get("detail")))
+        until, ended = receipt.get("until"), float(receipt.get("started") or 0) + float(receipt.get("elapsed") or 0)
+        if until is None or not ended < until <= time.time():  # else it was judged late, and its quota is renewed
+            run.breaker.pause(until, str(receipt.get("detail")))
     elif status is Session.AUTH:
         run.breaker.halt(str(receipt.get("detail")))
     elif status in WITH_WORK:
@@ -191,10 +193,10 @@ def start(run: Run, issue: int, item: Item | None, prompt: Path, **fields: Any) 
 
 def _require_place(run: Run, worktree: Receipt) -> None:
     """Raise MilestoneError unless a session would start where it should: nothing starts anywhere else."""
-    place, going_on = Path(worktree["path"]), worktree.get("conversation")
-    wrong = checkouts.find_misplacement(
-        run.repo, place, str(worktree["branch"]), None if going_on else str(worktree["base"])
-    )
+    place = Path(worktree["path"])
+    # A session that goes on may have been cut short in a rebase: where it ends is looked at then.
+    begun = None if worktree.get("conversation") else (str(worktree["branch"]), str(worktree["base"]))
+    wrong = checkouts.find_misplacement(run.repo, place, begun)
     if wrong:
         run.pool.drop(place)
         raise MilestoneError(f"{wrong}; it is taken away, and made anew by the same line")
