@@ -94,7 +94,7 @@ def _attempt(run: Run, issue: int, item: Item | None, need: Need) -> Session:
 
 def _prepare(run: Run, issue: int, item: Item | None, need: Need) -> None:
     """Take a worktree and bring it to where the session starts."""
-    if preparation.resume_worktree(run, issue, run.mend(issue), need.kind):
+    if _is_cut_short(run, issue, need) and preparation.resume_worktree(run, issue, run.mend(issue), need.kind):
         preparation.claim_worktree(run, issue, item)
         return
     branch = preparation.branch_of(run, item)
@@ -104,6 +104,13 @@ def _prepare(run: Run, issue: int, item: Item | None, need: Need) -> None:
         how = ("--no-commit", "--no-ff", "--quiet", "--no-verify-signatures", "--no-autostash")
         run.repo.call(*quiet, "merge", *how, need.work, cwd=place, accept=(0, 1), env=run.pool.environment())
     preparation.claim_worktree(run, issue, item)
+
+
+def _is_cut_short(run: Run, issue: int, need: Need) -> bool:
+    """Tell whether the latest session that mends was to do just what is needed now."""
+    number = int((run.mend(issue) or {}).get("attempt") or 0)
+    session = run.folder.load(run.folder.attempt(issue, number) / "session.json") or {}
+    return (session.get("kind"), session.get("of"), session.get("merged")) == (need.kind, need.of, need.work)
 
 
 def _prompt(run: Run, issue: int, item: Item | None, need: Need) -> str:

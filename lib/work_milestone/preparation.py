@@ -14,7 +14,7 @@ import time
 import uuid
 from pathlib import Path
 
-from work_milestone import backlog_sync, branches, followups, integration, relay, render, salvage, worktrees
+from work_milestone import attempts, backlog_sync, branches, followups, integration, relay, render, salvage, worktrees
 from work_milestone.errors import MilestoneError
 from work_milestone.plan import Item
 from work_milestone.receipts import LANDING, Receipt, write_atomic
@@ -31,7 +31,7 @@ def is_prepared(run: Run, item: Item) -> bool:
 
 def starts(run: Run, item: Item) -> bool:
     """Tell whether a new attempt is to be begun now."""
-    return not is_prepared(run, item) and not run.unmet(item)
+    return not is_prepared(run, item) and not run.unmet(item) and not run.breaker.halted
 
 
 def prepare(run: Run, item: Item) -> None:
@@ -67,13 +67,16 @@ def is_resumable(receipt: Receipt | None) -> bool:
 
 def resume_worktree(run: Run, issue: int, receipt: Receipt | None, kind: Kind) -> bool:
     """Take the worktree of a session that was cut short for the next attempt, as it is; tell whether it could be."""
-    if receipt is None or not is_resumable(receipt) or receipt["attempt"] != run.folder.attempts(issue):
+    if receipt is None or not is_resumable(receipt):
+        return False
+    since = range(int(receipt["attempt"]) + 1, run.folder.attempts(issue) + 1)
+    if any(attempts.state(run.folder.attempt(issue, number)) != "none" for number in since):
         return False
     run.pool.keep(Path(str(receipt["path"])))
     run.folder.write(
         run.folder.receipt(issue, "worktree"), "worktree", "ready", branch=receipt["branch"], path=receipt["path"],
         base=receipt["base"], attempt=run.folder.attempts(issue) + 1, kind=kind.value,
-        conversation=receipt["conversation"],
+        conversation=receipt["conversation"], mark=receipt["mark"],
     )  # fmt: skip
     return True
 
@@ -109,7 +112,8 @@ def write_lock(run: Run, item: Item) -> None:
 def claim_worktree(run: Run, issue: int, item: Item | None) -> None:
     """Write the lock file into the worktree that was taken, and the mark of its session into its git dir."""
     worktree = run.folder.load(run.folder.receipt(issue, "worktree")) or {}
-    mark = str(uuid.uuid4())
+    # A session that goes on keeps its mark: a run that ends before it has started leaves the worktree the session's.
+    mark = str(worktree.get("mark") or uuid.uuid4())
     content = {
         "session_id": mark,
         "parent_pid": os.getpid(),
