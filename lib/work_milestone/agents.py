@@ -20,7 +20,11 @@ from work_milestone.settings import SessionSettings
 from work_milestone.states import Session
 from work_milestone.texts import last_line
 
-_CLOCK = re.compile(r"\breset[a-z]*(?: at)? (\d{1,2})(?::(\d{2}))? ?(am|pm)?(?: \((\w+)[^)]*\))?", re.IGNORECASE)
+_STAMP = re.compile(r"\b(1[5-9]\d{8}|2\d{9})\b", re.ASCII)
+_SPAN = re.compile(r"\bin (\d{1,6}(?:\.\d{1,6})?) ?(s|m|h|d)[a-z]*", re.IGNORECASE | re.ASCII)
+_CLOCK = re.compile(
+    r"\breset[a-z]*(?: at)? (\d{1,2})(?::(\d{2}))? ?(am|pm)?\b(?: \((\w+)[^)]*\))?", re.IGNORECASE | re.ASCII
+)
 TRANSIENT_EXIT = 75  # EX_TEMPFAIL of sysexits.h: how a script says "try me again"
 
 
@@ -46,8 +50,8 @@ class Agent(Protocol):
     def argv(self, settings: SessionSettings, conversation: str = "", *, resume: bool = False) -> list[str]:
         """Return the command line of a session, of a new conversation or one that goes on; both have a UUID."""
 
-    def judge(self, code: int, stdout: str, stderr: str) -> Outcome:
-        """Say what an exit with this output means."""
+    def judge(self, code: int, stdout: str, stderr: str, ended: float | None = None) -> Outcome:
+        """Say what an exit with this output means; `ended` in seconds since 1970, None for now."""
 
 
 class Command:
@@ -60,8 +64,9 @@ class Command:
         del conversation, resume  # it starts anew each time
         return ["/bin/sh", "-c", settings.command or "exit 127"]
 
-    def judge(self, code: int, stdout: str, stderr: str) -> Outcome:
+    def judge(self, code: int, stdout: str, stderr: str, ended: float | None = None) -> Outcome:
         """Judge by the exit code alone; the report is read by the caller."""
+        del ended
         if code == 0:
             return Outcome(Session.COMPLETE, stdout)
         status = Session.TRANSIENT if code == TRANSIENT_EXIT else Session.FAILED
@@ -87,7 +92,7 @@ class Claude:
             argv += ["--allowedTools", ",".join(settings.allowed_tools)]
         return argv
 
-    def judge(self, code: int, stdout: str, stderr: str) -> Outcome:
+    def judge(self, code: int, stdout: str, stderr: str, ended: float | None = None) -> Outcome:
         """Judge by exit code and result JSON, as measured: an API error exits 1 with `subtype: success`."""
         result = _last_json(stdout)
         if result is None:
@@ -97,7 +102,7 @@ class Claude:
             return Outcome(Session.FAILED, stdout, f"exit {code} without a result: {words}")
         text = str(result.get("result") or "")
         status, detail = _classify(code, result, text, stderr)
-        until = find_renewal(detail, time.time()) if status is Session.QUOTA else None
+        until = find_renewal(detail, ended or time.time()) if status is Session.QUOTA else None
         return Outcome(status, text, detail, _dollars(result.get("total_cost_usd")), until)
 
 
@@ -106,13 +111,11 @@ def find_renewal(words: str, now: float) -> float | None:
 
     Forms: `...|1735689600`, `try again in 5 minutes`, `resets 3pm (UTC)`, `resets at 15:30` (local time).
     """
-    if stamp := re.search(r"\b(1[5-9]\d{8}|2\d{9})\b", words):
+    if stamp := _STAMP.search(words):
         return float(stamp[1])
-    if span := re.search(r"\bin (\d+(?:\.\d+)?) ?(s|m|h|d)[a-z]*", words, re.IGNORECASE):
+    if span := _SPAN.search(words):
         return now + float(span[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[span[2].lower()]
-    clock = re.search(
-        r"\breset[a-z]*(?: at)? (\d{1,2})(?::(\d{2}))? ?(am|pm)?(?: \((\w+)[^)]*\))?", words, re.IGNORECASE
-    )
+    clock = _CLOCK.search(words)
     if clock is None or not (clock[2] or clock[3]):
         return None
     hour = int(clock[1]) % 12 + (12 if clock[3].lower() == "pm" else 0) if clock[3] else int(clock[1])

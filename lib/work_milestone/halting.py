@@ -52,8 +52,12 @@ def stop_item(run: Run, issue: int) -> None:
 
 
 def was_asked(run: Run, issue: int) -> bool:
-    """Tell whether a person has stopped the latest session of an item on its own."""
-    return (run.folder.attempt(issue, run.folder.attempts(issue)) / ASKED).exists()
+    """Tell whether a person has stopped the latest session of an item on its own since this run began."""
+    try:
+        asked = (run.folder.attempt(issue, run.folder.attempts(issue)) / ASKED).stat().st_mtime
+    except FileNotFoundError:
+        return False
+    return asked >= (run.began if run.continues is None else run.continues)
 
 
 def _stop_session(run: Run, issue: int) -> None:

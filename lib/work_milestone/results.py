@@ -24,6 +24,7 @@ from work_milestone import (
     content,
     gates,
     git,
+    halting,
     preparation,
     process_table,
     salvage,
@@ -60,7 +61,6 @@ def judge(run: Run, issue: int, number: int) -> Session:
         "until": outcome.until, "started": began, "elapsed": elapsed, "log": str(attempt), **costs, **made,
         **{name: session.get(name) for name in ("conversation", "path", "mark")},
     }  # fmt: skip
-    run.note_spent((costs["spent"] or 0) - float(earlier.get("spent") or 0))
     if kind is not Kind.WORK:
         fields |= _mended(session, earlier, made)
     run.folder.write(run.folder.receipt(issue, step), step, outcome.status.value, **fields)
@@ -157,13 +157,14 @@ def _outcome(session: dict[str, Any], record: dict[str, Any] | None, attempt: Pa
         limit = float(session.get("timeout", 0))
         return agents.Outcome(Session.TIMEOUT, stdout, f"over its time limit of {limit:g} s")
     if reason == "stopped":
-        return agents.Outcome(Session.STOPPED, stdout, "stopped with the run")
+        by_hand = (attempt / halting.ASKED).exists()
+        return agents.Outcome(Session.STOPPED, stdout, "stopped by hand" if by_hand else "stopped with the run")
     if reason == "signalled":
         return agents.Outcome(Session.FAILED, stdout, f"ended by signal {record.get('signal')}")
     if reason == "not-started":
         return agents.Outcome(Session.FAILED, "", last_line(stderr) or "the agent could not be started")
     code = record.get("code")
-    return agent.judge(code if isinstance(code, int) else 1, stdout, stderr)
+    return agent.judge(code if isinstance(code, int) else 1, stdout, stderr, float(record["ended"]))
 
 
 def _keep(
@@ -213,10 +214,13 @@ def _keep(
 
 def _find_elsewhere(run: Run, session: dict[str, Any]) -> str:
     """Say that a session committed nothing, or where it did instead."""
-    form, ours = "%(committerdate:unix) %(refname:short)", (f"work/{run.number}/", run.branch)
-    rows = run.repo.text("for-each-ref", "--sort=-committerdate", f"--format={form}", "refs/heads").splitlines()
-    for when, _, name in (row.partition(" ") for row in rows):
-        if int(when or 0) >= int(float(session["started"])) and not name.startswith(ours):
+    form = "%(committerdate:unix) %(refname:lstrip=2)"
+    rows = run.repo.text(  # what its base holds was there before, be it in the same second
+        "for-each-ref", "--sort=-committerdate", f"--no-merged={session['base']}", f"--format={form}", "refs/heads"
+    ).split("\n")
+    for when, _, name in (row.partition(" ") for row in rows if row):
+        ours = name == run.branch or name.startswith(f"work/{run.number}/")
+        if int(when or 0) >= int(float(session["started"])) and not ours:
             return f"it committed nothing on {session['branch']}; {name} has got a commit meanwhile"
     return "it committed nothing"
 

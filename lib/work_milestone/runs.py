@@ -219,17 +219,12 @@ class Run(Context):
         """Tell whether nothing is left to do for an item."""
         return self.facts(issue).settled
 
-    @cached_property
+    @property
     def spent(self) -> float:
         """What all sessions have cost so far, in US dollars, as far as their agents say."""
         issues = (*self.folder.issues(), LANDING)
         receipts = (found for issue in issues for found in (self.result(issue), self.mend(issue)) if found)
         return sum(float(found.get("spent") or 0) for found in receipts)
-
-    def note_spent(self, more: float) -> None:
-        """Note what a session has just cost."""
-        if "spent" in self.__dict__:
-            self.__dict__["spent"] += more
 
     @property
     def complete(self) -> bool:
