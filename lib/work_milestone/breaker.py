@@ -7,7 +7,7 @@ Rules:
   less, so that sessions that failed together do not come back together. One that succeeds ends the row.
 - Where nothing is to be had any more (no login, no money left) no session starts again in this run; those that are at
   work go on.
-- Whoever waits here wakes up when the run is stopped.
+- Whoever waits here wakes up when the run is stopped, or when nothing starts any more.
 """
 
 from __future__ import annotations
@@ -36,11 +36,14 @@ class Breaker:
         self._until = 0.0
         self._refusals = 0
         self._failures = 0
+        self._sleepers: set[queue.SimpleQueue[int]] = set()
 
     def halt(self, reason: str) -> None:
         """Start nothing any more; the first reason stands."""
         with self._lock:
             told, self.halted = self.halted, self.halted or reason
+        for words in list(self._sleepers):
+            words.put(0)
         if not told:
             self._tell("halted", f"no further session starts: {reason}")
 
@@ -64,28 +67,30 @@ class Breaker:
 
     def await_open(self) -> bool:
         """Wait until sessions may start; tell whether they may. Raise Stopped when the run is stopped meanwhile."""
-        while not self.halted:
+        while True:
+            process.require_running()
             rest = self._until - time.time()
-            if rest <= 0:
-                return True
-            _sleep(rest)
-        return False
+            if self.halted or rest <= 0:
+                return not self.halted
+            self._sleep(rest)
 
     def await_backoff(self) -> None:
         """Wait as long as one more passing failure in a row calls for. Raise Stopped when the run is stopped."""
         with self._lock:
             rest = min(MOST, self._backoff * 2**self._failures) * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
             self._failures += 1
-        _sleep(rest)
+        self._sleep(rest)
 
-
-def _sleep(seconds: float) -> None:
-    """Sleep, woken by a stop; the queue takes what a signal handler puts in, which no lock would."""
-    words: queue.SimpleQueue[int] = queue.SimpleQueue()
-    with process.registered(words.put):
+    def _sleep(self, seconds: float) -> None:
+        """Sleep, woken by a stop or a halt; the queue takes what a signal handler puts in, which no lock would."""
+        words: queue.SimpleQueue[int] = queue.SimpleQueue()
+        with process.registered(words.put):
+            self._sleepers.add(words)
+            try:
+                if not (self.halted or process.stopping.is_set()):
+                    words.get(timeout=max(0.0, min(seconds, threading.TIMEOUT_MAX)))
+            except queue.Empty:
+                return
+            finally:
+                self._sleepers.discard(words)
         process.require_running()
-        try:
-            words.get(timeout=max(0.0, min(seconds, threading.TIMEOUT_MAX)))
-        except queue.Empty:
-            return
-    process.require_running()

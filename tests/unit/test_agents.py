@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from work_milestone.agents import REGISTRY, Outcome, program
+from work_milestone.agents import REGISTRY, Outcome, find_renewal, program
 from work_milestone.settings import KNOWN_AGENTS, SessionSettings
 from work_milestone.states import RETRIED, Session
 
@@ -82,6 +85,105 @@ def test_programs() -> None:
     assert program(settings()) == "claude"
     assert program(settings(agent="command", command="make")) is None
     assert set(REGISTRY) == set(KNOWN_AGENTS)
+
+
+CONVERSATION = "7c7d1f0e-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize(("resume", "flag"), [(False, "--session-id"), (True, "--resume")])
+def test_claude_begins_a_conversation_or_goes_on_with_one(resume: bool, flag: str) -> None:
+    line = CLAUDE.argv(settings(effort="high"), CONVERSATION, resume=resume)
+    assert line == [*PROTOCOL_LINE, flag, CONVERSATION, "--effort", "high"]
+    assert CLAUDE.resumes
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_shell_line_starts_anew_each_time(resume: bool) -> None:
+    own = settings(agent="command", command="make")
+    assert COMMAND.argv(own, CONVERSATION, resume=resume) == COMMAND.argv(own)
+    assert not COMMAND.resumes
+
+
+# when a quota is renewed
+
+NOON = 1_767_268_800.0  # 2026-01-01, 12:00:00 UTC
+HOUR = 3600.0
+
+
+@pytest.fixture(params=["UTC", "Asia/Kolkata", "America/New_York"])
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[float]:
+    """A time zone of the machine's; how many seconds it is ahead of UTC at noon."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield float(time.localtime(NOON).tm_gmtoff)
+    monkeypatch.undo()
+    time.tzset()
+
+
+RENEWALS: list[tuple[str, float | None]] = [
+    ("Claude AI usage limit reached|1767279600", 1_767_279_600.0),
+    ("usage limit reached|1500000000", 1_500_000_000.0),
+    ("limit; try again in 5 minutes", NOON + 300),
+    ("limit; try again in 90 seconds.", NOON + 90),
+    ("limit; try again in 1.5 hours", NOON + 1.5 * HOUR),
+    ("limit; try again in 2h", NOON + 2 * HOUR),
+    ("Weekly limit reached, resets in 3 days", NOON + 72 * HOUR),
+    ("You've hit your session limit - resets 3pm (UTC)", NOON + 3 * HOUR),
+    ("You've hit your session limit - Resets 3 PM (UTC)", NOON + 3 * HOUR),
+    ("limit; resets at 3:30pm (UTC)", NOON + 3.5 * HOUR),
+    ("limit; your limit will reset at 15:30 (GMT)", NOON + 3.5 * HOUR),
+    ("limit; resets 12:01pm (UTC)", NOON + 60),
+    ("limit; resets 12pm (UTC)", NOON + 24 * HOUR),
+    ("limit; resets 12am (UTC)", NOON + 12 * HOUR),
+    ("limit; resets 11am (UTC)", NOON + 23 * HOUR),
+    ("limit; resets 00:00 (UTC)", NOON + 12 * HOUR),
+    ("", None),
+    ("limit", None),
+    ("resets soon", None),
+    ("resets 7", None),
+    ("resets 25:00 (UTC)", None),
+    ("resets 10:75 (UTC)", None),
+    ("resets Oct 3, 3pm", None),
+    ("resets 3 people", None),
+    ("in many minutes", None),
+    ("resets in ５ minutes", None),
+    ("in 99999999999999999999999 days", None),
+    ("call 12345678901234567890", None),
+]
+
+
+@pytest.mark.parametrize(("words", "until"), RENEWALS)
+def test_renewal(words: str, until: float | None, zone: float) -> None:
+    del zone  # what names its zone, or none, is the same everywhere
+    assert find_renewal(words, NOON) == until
+
+
+@pytest.mark.parametrize("hour", [*range(24)])
+def test_a_clock_time_without_a_zone_is_the_machines_own(hour: int, zone: float) -> None:
+    """The next time that the clock on the wall shows it: today, and tomorrow when it has passed."""
+    midnight = (NOON + zone) // (24 * HOUR) * 24 * HOUR - zone
+    until = midnight + hour * HOUR + 1800
+    until += 0 if until > NOON else 24 * HOUR
+    twelve = f"{(hour - 1) % 12 + 1}:30{'am' if hour < 12 else 'pm'}"
+    for words in (f"limit; resets at {hour:02}:30", f"limit; resets {twelve}", f"resets {twelve} (Europe/Nowhere)"):
+        assert find_renewal(words, NOON) == until, words
+
+
+@given(st.text() | st.from_regex(r"(resets? |in |try again in )[0-9]{1,12}[:|. ]?[0-9]{0,4} ?[a-z]{0,7}"))
+def test_any_words_are_looked_through(words: str) -> None:
+    until = find_renewal(words, NOON)
+    assert until is None or until > NOON or re.search(r"[0-9]{10}|in 0", words, re.IGNORECASE)
+    assert until is None or time.localtime(until)
+
+
+def test_a_renewal_is_reckoned_from_the_sessions_end() -> None:
+    """Judged a day later, for the run was gone meanwhile."""
+    words = error(429, "You've hit your usage limit, try again in 5 minutes")
+    assert CLAUDE.judge(1, words, "", NOON) == Outcome(
+        Session.QUOTA, *["You've hit your usage limit, try again in 5 minutes"] * 2, 0.0421, NOON + 300
+    )
+    assert CLAUDE.judge(1, error(429, "Your quota is spent"), "", NOON).until is None
+    assert CLAUDE.judge(1, error(529, "Overloaded, try again in 5 minutes"), "", NOON).until is None
 
 
 # claude's exits, as measured

@@ -1,0 +1,218 @@
+"""What holds the sessions of a run back: quota, failures that pass, and nothing to be had any more."""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from work_milestone import process
+from work_milestone.breaker import Breaker
+
+pytestmark = pytest.mark.usefixtures("guarded")
+FAR = 1000.0  # seconds; no test waits for its end
+
+
+class Heard(list[tuple[str, str]]):
+    """What a breaker has told."""
+
+    def tell(self, outcome: str, detail: str) -> None:
+        self.append((outcome, detail))
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits that were asked for, on a clock of their own that only they move."""
+    slept: list[float] = []
+    now = time.time()
+    monkeypatch.setattr(Breaker, "_sleep", lambda _self, seconds: slept.append(seconds))
+    monkeypatch.setattr(time, "time", lambda: now + sum(slept))
+    monkeypatch.setattr(random, "uniform", lambda low, high: (low + high) / 2)
+    return slept
+
+
+def waiting(action: Callable[[], object]) -> tuple[threading.Thread, queue.SimpleQueue[str]]:
+    """Do something in a thread, and wait until what it waits in can be reached by a stop; how it ended comes later."""
+    ends: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            ends.put(str(action()))
+        except process.Stopped:
+            ends.put("stopped")
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while not process.live:
+        assert thread.is_alive()
+    return thread, ends
+
+
+# open and paused
+
+
+def test_at_first_everything_may_start(heard: Heard, naps: list[float]) -> None:
+    assert Breaker(2, heard.tell).await_open()
+    assert (heard, naps) == ([], [])
+
+
+def test_a_pause_is_waited_for_and_told_once(heard: Heard, naps: list[float]) -> None:
+    one, until = Breaker(2, heard.tell), time.time() + 60
+    for _ in range(4):
+        one.pause(until, "limit reached")
+    assert one.await_open()
+    assert sum(naps) == pytest.approx(60)
+    clock = time.strftime("%H:%M:%S", time.localtime(until))
+    assert heard == [("quota", f"no session starts before {clock}, then those cut short go on: limit reached")]
+    assert one.await_open()
+    assert len(naps) == 1
+
+
+def test_the_longest_pause_counts(heard: Heard, naps: list[float]) -> None:
+    one, now = Breaker(2, heard.tell), time.time()
+    for seconds in (60, 90, 30):
+        one.pause(now + seconds, "limit")
+    one.await_open()
+    assert sum(naps) == pytest.approx(90)
+    assert len(heard) == 2, "the shorter one is no news"
+
+
+def test_a_pause_that_grows_while_it_is_waited_for(heard: Heard, naps: list[float],
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    one, now = Breaker(2, heard.tell), time.time()
+    one.pause(now + 10, "limit")
+
+    def nap(_: Breaker, seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 1:
+            one.pause(now + 50, "limit")
+
+    monkeypatch.setattr(Breaker, "_sleep", nap)
+    assert one.await_open()
+    assert naps == [pytest.approx(10), pytest.approx(40)]
+
+
+@pytest.mark.parametrize("until", [None, 0.0, 1_500_000_000.0])
+def test_an_unknown_renewal_doubles_up_to_an_hour_until_one_succeeds(
+    heard: Heard, naps: list[float], until: float | None
+) -> None:
+    one = Breaker(2, heard.tell)
+    for _ in range(6):
+        one.pause(until, "limit")
+        one.await_open()
+    assert naps == pytest.approx([300, 600, 1200, 2400, 3600, 3600])
+    one.succeed()
+    one.pause(until, "limit")
+    one.await_open()
+    assert naps[-1] == pytest.approx(300)
+
+
+def test_refusals_at_once_are_one(heard: Heard, naps: list[float]) -> None:
+    one = Breaker(2, heard.tell)
+    for _ in range(2):
+        for _ in range(8):
+            one.pause(None, "limit")
+        one.await_open()
+    assert naps == pytest.approx([300, 600])
+    assert len(heard) == 2
+
+
+def test_a_known_renewal_leaves_no_row_behind(heard: Heard, naps: list[float]) -> None:
+    one = Breaker(2, heard.tell)
+    for until in (time.time() + 5, None):
+        one.pause(until, "limit")
+        one.await_open()
+    assert naps == pytest.approx([5, 300])
+
+
+# failures in a row
+
+
+def test_the_wait_doubles_and_a_success_ends_the_row(heard: Heard, naps: list[float]) -> None:
+    one = Breaker(2, heard.tell)
+    for _ in range(10):
+        one.await_backoff()
+    assert naps == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    one.succeed()
+    one.await_backoff()
+    assert naps[-1] == 2
+
+
+def test_the_wait_is_by_chance_a_little_more_or_less(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    naps: list[float] = []
+    monkeypatch.setattr(Breaker, "_sleep", lambda _self, seconds: naps.append(seconds))
+    for _ in range(40):
+        Breaker(10, heard.tell).await_backoff()
+    assert all(5 <= seconds <= 15 for seconds in naps)
+    assert len(set(naps)) > 30
+
+
+# halted
+
+
+def test_halted_for_good_the_first_reason_stands(heard: Heard, naps: list[float]) -> None:
+    one = Breaker(2, heard.tell)
+    one.halt("no login")
+    one.halt("no money")
+    one.succeed()
+    assert not one.await_open()
+    assert one.halted == "no login"
+    assert heard == [("halted", "no further session starts: no login")]
+    one.pause(time.time() + 60, "limit")
+    assert not one.await_open()
+    assert naps == [], "who may not start does not wait first"
+
+
+# waiting for real
+
+
+def test_a_short_pause_really_ends(heard: Heard) -> None:
+    one = Breaker(0.01, heard.tell)
+    until = time.time() + 0.1
+    one.pause(until, "limit")
+    assert one.await_open()
+    assert time.time() >= until
+    one.await_backoff()
+
+
+@pytest.mark.parametrize("what", ["open", "backoff"])
+def test_who_waits_wakes_up_when_the_run_is_stopped(heard: Heard, what: str) -> None:
+    one = Breaker(FAR, heard.tell)
+    one.pause(time.time() + FAR, "limit")
+    thread, ends = waiting(one.await_open if what == "open" else one.await_backoff)
+    process.stop_all()
+    assert ends.get() == "stopped"
+    thread.join()
+
+
+@pytest.mark.parametrize("what", ["open", "backoff"])
+def test_nobody_begins_to_wait_once_the_run_is_stopped(heard: Heard, what: str) -> None:
+    one = Breaker(FAR, heard.tell)
+    one.pause(time.time() + FAR, "limit")
+    process.stopping.set()
+    with pytest.raises(process.Stopped):
+        one.await_open() if what == "open" else one.await_backoff()
+
+
+def test_who_waits_is_not_held_up_by_a_halt_for_good(heard: Heard) -> None:
+    """A login that is gone ends the run, however long a quota would have taken."""
+    one = Breaker(2, heard.tell)
+    one.pause(time.time() + FAR, "limit")
+    thread, ends = waiting(one.await_open)
+    one.halt("no login")
+    assert ends.get() == "False"
+    thread.join()
+
+
+def test_an_open_run_that_is_stopped_starts_nothing_either(heard: Heard) -> None:
+    process.stopping.set()
+    with pytest.raises(process.Stopped):
+        Breaker(2, heard.tell).await_open()
