@@ -20,15 +20,19 @@ from work_milestone import schedule
 WATCHDOG = 60  # seconds; a hang fails its test with what was done until then
 ORDER = ("worktree", "lock", "prompt", "spawn", "merge", "item")
 # Each step appends `start NAME` and `end NAME` to a log. `waits` has a step's action wait for the ends of others as
-# doit has seen them, `fails` has it fail, `fresh` says that it is up to date.
+# doit has seen them, `fails` has it fail, `fresh` says that it is up to date; memory is short until `room_at` starts.
 DODO = """
 import hashlib, json, os, pathlib, threading
 from collections import defaultdict
-from work_milestone import schedule
+from work_milestone import machine, schedule
 
 ask = json.loads(pathlib.Path("ask.json").read_text())
 schedule.install(ask["slots"], lambda issue: ask["ranks"].get(str(issue), 0),
                  lambda issue: issue in ask.get("mends", ()))
+memory = pathlib.Path("meminfo")
+if ask["room_at"]:
+    machine.MEMINFO = memory
+    memory.write_text("MemAvailable: 1000 kB\\n")
 log = os.open("log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 ended = defaultdict(threading.Event)
 busy = b"x" * 500_000
@@ -56,6 +60,8 @@ DOIT_CONFIG = {"par_type": "thread", "dep_file": ":memory:", "backend": "sqlite3
 
 def work(name):
     os.write(log, f"start {name}\\n".encode())
+    if name == ask["room_at"]:
+        memory.write_text("MemAvailable: 9000000 kB\\n")
     for other in ask["waits"].get(name, ()):
         if not ended[other].wait(30):
             os.write(log, f"lonely {name}\\n".encode())
@@ -99,13 +105,14 @@ class Seen(list[tuple[str, str]]):
 def work(
     folder: Path, items: Items, *, slots: int = 2, workers: int | None = None, names: Sequence[str] = ("end",),
     ranks: Mapping[int, int] | None = None, waits: Mapping[str, Iterable[str]] | None = None,
-    fails: Iterable[str] = (), fresh: Iterable[str] = (), code: int = 0,
+    fails: Iterable[str] = (), fresh: Iterable[str] = (), room_at: str = "", code: int = 0,
 ) -> Seen:  # fmt: skip
     """Have doit work on items, in a process of its own."""
     rows = items if isinstance(items, Mapping) else dict.fromkeys(items, ())
     ask: dict[str, Any] = {
         "items": [[issue, list(before)] for issue, before in rows.items()], "slots": slots, "ranks": dict(ranks or {}),
         "waits": {name: list(others) for name, others in (waits or {}).items()}, "fails": [*fails], "fresh": [*fresh],
+        "room_at": room_at,
     }  # fmt: skip
     (folder / "dodo.py").write_text(DODO)
     (folder / "ask.json").write_text(json.dumps(ask))
@@ -195,6 +202,31 @@ def test_steps_that_are_done_hold_no_slot(tmp_path: Path, steps: Sequence[str]) 
     fresh = [f"{step}:{issue}" for step in steps for issue in (1, 2, 3, 5)]
     seen = work(tmp_path, range(1, 7), slots=1, fresh=fresh)
     assert worked(seen) == everything(range(1, 7)) - set(fresh)
+
+
+# memory
+
+
+@pytest.mark.parametrize("workers", [0, 6])
+def test_while_memory_is_short_nothing_enters_beside_another(tmp_path: Path, workers: int) -> None:
+    seen = work(tmp_path, range(1, 6), slots=4, workers=workers, room_at="end")
+    assert seen.most_at_once("worktree", "spawn") == 1
+    assert worked(seen) == everything(range(1, 6))
+
+
+def test_once_there_is_memory_as_many_enter_as_there_are_slots(tmp_path: Path) -> None:
+    """None of the last four ends before all of them have begun."""
+    prompts, ranks = [f"prompt:{issue}" for issue in range(3, 7)], {issue: issue for issue in range(1, 7)}
+    waits = {f"spawn:{issue}": prompts for issue in range(3, 7)}
+    seen = work(tmp_path, range(1, 7), slots=4, room_at="spawn:2", waits=waits, ranks=ranks)
+    assert seen.index(("end", "spawn:1")) < seen.index(("start", "worktree:2"))
+    assert seen.most_at_once("worktree", "spawn") == 4
+
+
+def test_a_session_that_fails_while_memory_is_short_lets_the_next_one_in(tmp_path: Path) -> None:
+    fails = ["worktree:1", "spawn:2", "prompt:3"]
+    seen = work(tmp_path, range(1, 6), slots=4, room_at="end", fails=fails, code=2)
+    assert sorted(seen.only("end", "item")) == [4, 5]
 
 
 # priorities

@@ -1,0 +1,432 @@
+"""Conversations go on where they were cut short: same id, same worktree, cost counted once."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from tests.e2e.harness import Sandbox, await_line, await_text, item, plan
+
+# A `claude` that keeps a transcript per conversation, in `$OUT/talk`, and refuses one that it does not know. What a
+# turn does is shell, in `$OUT/turn-NAME-TURN`, else plain work; `end STATUS COST WORDS` prints the result, of which
+# the cost is that of the whole conversation.
+CLAUDE = """#!{python}
+import json, os, pathlib, subprocess, sys
+
+out = pathlib.Path(os.environ["OUT"])
+name = os.environ["MILESTONE_ITEM"]
+if os.environ["MILESTONE_KIND"] != "work":
+    name += "-" + os.environ["MILESTONE_KIND"]
+how = next(word for word in sys.argv if word in ("--session-id", "--resume"))
+talk = sys.argv[sys.argv.index(how) + 1]
+script = out / "talk" / (talk + ".jsonl")
+row = {{"name": name, "talk": talk, "how": how, "cwd": os.getcwd(), "prompt": sys.stdin.read(),
+       "left": sorted(str(path) for path in pathlib.Path(".").glob("half*"))}}
+fd = os.open(out / "turns", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+if how == "--resume" and not script.exists():
+    os.write(fd, (json.dumps(row | {{"how": "unknown"}}) + "\\n").encode())
+    sys.exit("No conversation found with session ID: " + talk)
+if how == "--session-id" and script.exists():
+    sys.exit("Error: Session ID " + talk + " is already in use.")
+os.write(fd, (json.dumps(row) + "\\n").encode())
+script.parent.mkdir(exist_ok=True)
+with script.open("a") as file:
+    file.write("turn\\n")
+turns = [json.loads(line)["name"] for line in (out / "turns").read_text().splitlines()].count(name)
+own = out / ("turn-%s-%d" % (name, turns))
+done = own if own.exists() else out / ("turn-%s" % name)
+code = done.read_text() if done.exists() else "work; end COMPLETE 0.25"
+env = dict(os.environ, NAME=name)
+sys.exit(subprocess.run(["/bin/sh", "-c", {shell!r} + code], env=env).returncode)
+"""
+SHELL = """
+commit() { git add -A && git commit -qm "$1"; }
+work() { echo "work on $MILESTONE_ITEM" > "item-$MILESTONE_ITEM.txt"; commit "fix: work on $MILESTONE_ITEM"; }
+result() { printf '{"type": "result", "subtype": "success", "total_cost_usd": %s, "session_id": "0", ' "$1"; }
+end() { result "$2"; printf '"is_error": false, "result": "STATUS: %s"}\\n' "$1"; exit 0; }
+error() { result "$2"; printf '"is_error": true, "api_error_status": %s, "result": "%s"}\\n' "$1" "$3"; exit 1; }
+half() { echo half > half.txt; }
+"""
+FOREVER = "exec sleep 1000"
+OVERLOADED = "half; error 529 0.50 Overloaded"
+FINISH = "test -f half.txt || exit 9; work; end COMPLETE 0.75"
+
+
+@pytest.fixture
+def talks(box: Sandbox) -> Sandbox:
+    """A sandbox with a `claude` on PATH."""
+    program = box.outside / "bin/claude"
+    program.parent.mkdir()
+    program.write_text(CLAUDE.format(python=sys.executable, shell=SHELL))
+    program.chmod(0o755)
+    box.env["PATH"] = f"{program.parent}:{box.env['PATH']}"
+    return box
+
+
+def make(box: Sandbox, issues: Iterable[int] = (1,), **settings: Any) -> Sandbox:
+    pre = settings.pop("pre", ())
+    files = settings.pop("files", None)
+    own = {"agent": "claude", "command": None, "retries": 0, **settings}
+    return box.make(plan([[item(issue) for issue in issues]], pre=pre), files=files, **own)
+
+
+def turn(box: Sandbox, name: int | str, script: str) -> None:
+    """Say what a turn does: `42-1` the first of item 42, `42` every other; `42-fix-1` where one mends."""
+    (box.outside / f"turn-{name}").write_text(script + "\n")
+
+
+def turns(box: Sandbox, name: int | str | None = None) -> list[dict[str, Any]]:
+    """The turns of all sessions, or of one item's, as they began."""
+    rows = [json.loads(line) for line in box.lines("turns")]
+    return [row for row in rows if name is None or row["name"] == str(name)]
+
+
+def hows(box: Sandbox, name: int | str | None = None) -> list[str]:
+    return [row["how"].removeprefix("--") for row in turns(box, name)]
+
+
+def require_one_conversation(box: Sandbox, name: int | str, count: int = 2, left: str = "half.txt") -> None:
+    """One id, one worktree, begun once; each turn after the first found what the one before had not committed."""
+    rows = turns(box, name)
+    assert hows(box, name) == ["session-id", *["resume"] * (count - 1)]
+    assert len({row["talk"] for row in rows}) == len({row["cwd"] for row in rows}) == 1
+    assert [row["left"] for row in rows[1:]] == [[left]] * (count - 1)
+    for row in rows[1:]:
+        assert "Your session was cut short" in row["prompt"]
+        assert "Item " not in row["prompt"], "the task was given before"
+
+
+def cost(text: str) -> list[str]:
+    return re.findall(r"\$[0-9.]+", text.splitlines()[-1])
+
+
+# cut short, and gone on with
+
+
+@pytest.mark.parametrize(
+    ("cut", "retries", "told"),
+    [
+        (OVERLOADED, 1, "transient (Overloaded)"),
+        ("half; error 408 0.50 'timed out'", 1, "transient"),
+        (f"half; {FOREVER}", 1, "timeout (over its time limit of 2 s)"),
+        ("half; error 429 0.50 'usage limit reached, try again in 0.1 seconds'", 0, "quota"),
+    ],
+)
+def test_a_conversation_goes_on_by_itself(talks: Sandbox, cut: str, retries: int, told: str) -> None:
+    make(talks, retries=retries, timeout=2)
+    turn(talks, "1-1", cut)
+    turn(talks, "1", FINISH)
+    done = talks.milestone()
+    require_one_conversation(talks, 1)
+    assert told in turns(talks, 1)[1]["prompt"]
+    assert cost(done.out) == ["$0.75"], "the second turn's cost holds the first one's"
+    assert "the conversation goes on" in done.out
+    assert {"half.txt", "item-1.txt"} <= talks.files()
+    talks.require_landed(1)
+    talks.require_clean()
+
+
+@pytest.mark.parametrize(("sig", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_conversation_that_was_stopped_goes_on_with_the_same_line(talks: Sandbox, sig: int, code: int) -> None:
+    make(talks)
+    talks.run("mkfifo", str(talks.outside / "begun"))
+    turn(talks, "1-1", f'half; echo here > "$OUT/begun"; {FOREVER}')
+    turn(talks, "1", FINISH)
+    run = talks.start()
+    assert await_line(talks.outside / "begun") == "here"
+    run.send_signal(sig)
+    assert run.wait() == code
+    talks.await_idle()
+    assert talks.receipt("items/1/result.json")["status"] == "stopped"
+    assert cost(talks.milestone().out) == ["$0.75"]
+    require_one_conversation(talks, 1)
+    talks.require_landed(1)
+    talks.require_clean()
+
+
+def test_a_conversation_cut_short_again_and_again_goes_on_and_is_paid_for_once(talks: Sandbox) -> None:
+    make(talks, retries=0)
+    turn(talks, "1-1", "half; error 529 0.10 Overloaded")
+    turn(talks, "1-2", "error 529 0.30 Overloaded")
+    turn(talks, "1-3", "error 529 0.40 Overloaded")
+    turn(talks, "1", FINISH)
+    for _ in range(3):
+        talks.milestone(rc=1)
+    assert cost(talks.milestone().out) == ["$0.75"]
+    require_one_conversation(talks, 1, 4)
+    talks.require_clean()
+
+
+def test_a_turn_that_does_not_say_what_it_cost_counts_as_nothing(talks: Sandbox) -> None:
+    make(talks, retries=2, timeout=2)
+    turn(talks, "1-1", OVERLOADED)
+    turn(talks, "1-2", FOREVER)
+    turn(talks, "1", FINISH)
+    assert cost(talks.milestone().out) == ["$0.75"]
+    require_one_conversation(talks, 1, 3)
+
+
+def test_a_conversation_that_was_cut_short_in_a_rebase_goes_on(talks: Sandbox) -> None:
+    make(talks, retries=1)
+    turn(talks, "1-1", "half; commit 'feat: half'; GIT_SEQUENCE_EDITOR='sed -i s/^pick/edit/' git rebase -qi HEAD~1; "
+                       "git symbolic-ref -q HEAD && exit 9; error 529 0.50 Overloaded")  # fmt: skip
+    turn(talks, "1", "git rebase --continue >/dev/null 2>&1; work; end COMPLETE 0.75")
+    talks.milestone()
+    require_one_conversation(talks, 1)
+    talks.require_landed(1)
+    talks.require_clean()
+
+
+def test_a_run_that_was_killed_before_the_conversation_went_on_leaves_it_to_the_next(talks: Sandbox) -> None:
+    """Worktree, lock and prompt were ready, the session had not started."""
+    make(talks)
+    turn(talks, "1-1", OVERLOADED)
+    turn(talks, "1", FINISH)
+    talks.milestone(rc=1)
+    for _ in range(2):
+        talks.doit("prompt:1", "n=3", rc=0)
+    (talks.root / ".milestone/3/items/1/attempts/2").mkdir()
+    talks.milestone()
+    require_one_conversation(talks, 1)
+    talks.require_clean()
+
+
+# begun anew
+
+
+def test_a_conversation_that_nobody_knows_any_more_starts_anew_once(talks: Sandbox) -> None:
+    make(talks, retries=1)
+    turn(talks, "1-1", f"{{ {OVERLOADED.replace('error', 'rm -r $OUT/talk; error')}; }}")
+    talks.milestone()
+    assert hows(talks) == ["session-id", "unknown", "session-id"]
+    first, _, last = turns(talks)
+    assert first["talk"] != last["talk"]
+    assert last["left"] == [], "a conversation that knows of nothing starts in a clean worktree"
+    assert "half.txt" in talks.files("refs/milestone/3/attempt/1/1")
+    talks.require_landed(1)
+    talks.require_clean()
+
+
+def test_conversations_that_are_always_unknown_come_to_an_end(talks: Sandbox) -> None:
+    make(talks, retries=3)
+    turn(talks, "1", OVERLOADED.replace("error", "rm -r $OUT/talk; error"))
+    talks.milestone(rc=1)
+    assert len(turns(talks)) <= 6
+
+
+def test_retry_after_a_stop_starts_anew(talks: Sandbox) -> None:
+    make(talks)
+    turn(talks, "1-1", OVERLOADED)
+    talks.milestone(rc=1)
+    talks.doit("retry:1", "n=3", rc=0)
+    assert cost(talks.milestone().out) == ["$0.75"], "0.50 and, in a conversation of its own, 0.25"
+    assert hows(talks) == ["session-id", "session-id"]
+    assert turns(talks)[1]["left"] == []
+    assert "half.txt" in talks.files("refs/milestone/3/attempt/1/1")
+    assert "half.txt" not in talks.files()
+    talks.require_clean()
+
+
+def test_skip_after_a_stop_leaves_the_item_out(talks: Sandbox) -> None:
+    make(talks, (1, 2), max_sessions=1)
+    turn(talks, "1-1", OVERLOADED)
+    talks.milestone(rc=1)
+    talks.doit("skip:1", "n=3", rc=0)
+    talks.milestone()
+    assert hows(talks, 1) == ["session-id"]
+    assert "half.txt" in talks.files("refs/milestone/3/attempt/1/1")
+    talks.require_landed(2)
+    talks.require_clean()
+
+
+@pytest.mark.parametrize("away", [
+    ("git", "worktree", "remove", "--force"), ("rm", "-rf"), ("git", "-C", "{}", "checkout", "-q", "--detach"),
+])  # fmt: skip
+def test_what_is_done_to_the_worktree_of_a_stopped_session_loses_nothing(talks: Sandbox, away: tuple[str, ...]) -> None:
+    make(talks)
+    turn(talks, "1-1", "echo one > one.txt; commit 'feat: one'; " + OVERLOADED)
+    turn(talks, "1", "work; end COMPLETE 0.25")
+    talks.milestone(rc=1)
+    place = str(talks.receipt("items/1/worktree.json")["path"])
+    taken = "{}" not in away
+    talks.run(*(away if not taken else (*away, place)) if taken else [word.replace("{}", place) for word in away])
+    done = talks.milestone(rc=None)
+    if not taken:  # the session ends where a person has put it, and says so
+        assert hows(talks) == ["session-id", "resume"]
+        assert "it ended on a detached HEAD" in done.text
+        done = talks.milestone(rc=0)
+    assert done.rc == 0, done.text
+    assert hows(talks)[-1] == "session-id"
+    assert {"half.txt", "one.txt"} <= talks.files("refs/milestone/3/attempt/1/1")
+    talks.require_landed(1)
+    talks.require_clean()
+
+
+# sessions that mend
+
+
+def test_a_session_that_mends_and_is_cut_short_goes_on_too(talks: Sandbox) -> None:
+    make(talks, pre=["! test -e broken"], retries=1)
+    turn(talks, 1, "touch broken; work; end COMPLETE 0.25")
+    turn(talks, "1-fix-1", OVERLOADED)
+    turn(talks, "1-fix", "git rm -q broken; test -f half.txt || exit 9; commit 'fix: broken'; end COMPLETE 0.75")
+    assert cost(talks.milestone().out) == ["$1.00"]
+    require_one_conversation(talks, "1-fix")
+    assert "broken" not in talks.files()
+    talks.require_landed(1)
+    talks.require_clean()
+
+
+def test_a_resolution_that_was_stopped_goes_on_with_the_same_line(talks: Sandbox) -> None:
+    make(talks, (1, 2), files={"app.txt": "a\nb\nc\nd\ne\n"})
+    for issue in (1, 2):
+        turn(talks, issue, f"sed -i s/^c$/by-{issue}/ app.txt; commit 'feat: {issue}'; end COMPLETE 0.25")
+        turn(talks, f"{issue}-resolve-1", f'half; echo here > "$OUT/begun"; {FOREVER}')
+        turn(talks, f"{issue}-resolve", "sed -i '/^<<<<<<< /d; /^||||||| /,/^=======$/d; /^>>>>>>> /d' app.txt; "
+                                        "commit 'fix: both'; end COMPLETE 0.5")  # fmt: skip
+    talks.run("mkfifo", str(talks.outside / "begun"))
+    run = talks.start()
+    await_line(talks.outside / "begun")
+    run.send_signal(signal.SIGINT)
+    assert run.wait() == 130
+    talks.await_idle()
+    talks.milestone()
+    mended = next(row["name"] for row in turns(talks) if "resolve" in row["name"])
+    require_one_conversation(talks, mended)
+    assert {"by-1", "by-2"} <= set(talks.show("app.txt").splitlines())
+    talks.require_landed(1, 2)
+    talks.require_clean()
+
+
+def test_a_fix_that_was_cut_short_is_not_gone_on_with_for_another_candidate(talks: Sandbox) -> None:
+    """Item 2 is merged meanwhile: what is to be fixed is another commit."""
+    make(talks, (1,), pre=["! test -e broken"], retries=0, mends=1)
+    turn(talks, 1, "touch broken; work; end COMPLETE 0.25")
+    turn(talks, "1-fix-1", OVERLOADED)
+    turn(talks, "1-fix", "git rm -q broken; commit 'fix: broken'; end COMPLETE 0.75")
+    talks.milestone(rc=1)
+    talks.doit("retry:1", "n=3", rc=0)
+    talks.milestone()
+    assert hows(talks, "1-fix") == ["session-id", "session-id"]
+    assert "cut short" not in turns(talks, "1-fix")[1]["prompt"]
+    talks.require_landed(1)
+
+
+# nothing to be had any more
+
+
+def test_a_login_that_is_gone_stops_all_that_has_not_started(talks: Sandbox) -> None:
+    make(talks, range(1, 7), max_sessions=1)
+    turn(talks, "1", "error 401 0 'Invalid API key'")
+    done = talks.milestone(rc=1)
+    assert len(turns(talks)) == 1
+    assert "no further session starts: Invalid API key; log in again (claude /login) or renew the key" in done.out
+    assert "main is untouched" in done.out
+    assert len(list((talks.root / ".milestone/3/worktrees").iterdir())) <= 2, "nothing is prepared for those"
+    turn(talks, "1", "work; end COMPLETE 0.25")
+    talks.milestone()
+    talks.require_landed(*range(1, 7))
+    talks.require_clean()
+
+
+def test_who_is_at_work_when_the_login_is_gone_ends_in_order(talks: Sandbox) -> None:
+    make(talks, (1, 2, 3), max_sessions=2)
+    for name in ("one", "two"):
+        talks.run("mkfifo", str(talks.outside / name))
+    turn(talks, 1, 'read line < "$OUT/one"; error 401 0 "Invalid API key"')
+    turn(talks, 2, 'echo go > "$OUT/one"; read line < "$OUT/two"; work; end COMPLETE 0.25')
+    run = talks.start()
+    await_text(talks.root / ".milestone/3/journal.jsonl", '"halted"')
+    (talks.outside / "two").write_text("go\n")
+    assert run.wait() == 1
+    assert sorted(row["name"] for row in turns(talks)) == ["1", "2"]
+    assert "item-2.txt" in talks.files("milestone/3-test")
+    turn(talks, 1, "work; end COMPLETE 0.25")
+    talks.milestone()
+    talks.require_landed(1, 2, 3)
+
+
+def test_a_run_stops_where_its_budget_is_spent_and_goes_on_when_that_is_raised(talks: Sandbox) -> None:
+    make(talks, range(1, 6), max_sessions=1, total_budget_usd=0.6)
+    done = talks.milestone(rc=1)
+    assert len(turns(talks)) == 3, "0.25 each: at the third there was still something left"
+    assert "$0.75 are spent, and total_budget_usd is $0.6; raise it to go on" in done.out
+    assert "$0.75 are spent" in talks.milestone(rc=1).out
+    assert len(turns(talks)) == 3
+    talks.milestone("total_budget_usd=9")
+    assert len(turns(talks)) == 5
+    talks.require_landed(*range(1, 6))
+    talks.require_clean()
+
+
+def test_a_conversation_survives_a_run_without_money(talks: Sandbox) -> None:
+    make(talks, total_budget_usd=0.4)
+    turn(talks, "1-1", OVERLOADED)
+    turn(talks, "1", FINISH)
+    talks.milestone(rc=1)
+    for _ in range(2):
+        assert "$0.50 are spent" in talks.milestone(rc=1).out
+    assert cost(talks.milestone("total_budget_usd=5").out) == ["$0.75"]
+    require_one_conversation(talks, 1)
+
+
+# quota
+
+
+def test_quota_in_the_middle_of_eight_sessions_holds_all_back_and_fails_none(talks: Sandbox) -> None:
+    make(talks, range(1, 9), max_sessions=4, retries=0)
+    script = """
+        if ! mkdir "$OUT/second-$MILESTONE_ITEM" 2>/dev/null; then test -f half.txt || exit 9; fi
+        now=$(date +%s); flock "$OUT/mutex" sh -c '[ -e "$OUT/until" ] || echo $(($1 + 3)) > "$OUT/until"' - "$now"
+        until=$(cat "$OUT/until")
+        if [ "$now" -lt "$until" ] && [ "$MILESTONE_ITEM" != 1 ]; then
+            echo half > half.txt; error 429 0.25 "usage limit reached|$until"; fi
+        rm -f half.txt; work; end COMPLETE 0.5"""
+    for issue in range(1, 9):
+        turn(talks, issue, script)
+    done = talks.milestone()
+    rows = turns(talks)
+    began = [row["name"] for row in rows if row["how"] == "--session-id"]
+    assert sorted(began) == sorted({row["name"] for row in rows}), "each conversation has one beginning"
+    assert 1 <= len(rows) - 8 <= 5, "who was refused went on once, and nobody was sent to be refused meanwhile"
+    assert "failed" not in done.out
+    assert done.out.count("no session starts before") == 1
+    assert cost(done.out) == ["$4.00"]
+    talks.require_landed(*range(1, 9))
+    talks.require_clean()
+
+
+def test_a_run_that_waits_for_quota_is_stopped_at_once(talks: Sandbox) -> None:
+    make(talks, (1, 2))
+    turn(talks, "1-1", "half; error 429 0.50 'usage limit reached, resets in 5 hours'")
+    turn(talks, "2", "half; error 429 0.50 'usage limit reached, resets in 5 hours'")
+    run = talks.start()
+    await_text(talks.root / ".milestone/3/journal.jsonl", '"quota"')
+    began = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    assert run.wait() == 130
+    assert time.monotonic() - began < 30
+    turn(talks, "1", FINISH)
+    turn(talks, "2", FINISH)
+    talks.milestone()
+    require_one_conversation(talks, 1)
+    talks.require_landed(1, 2)
+    talks.require_clean()
+
+
+def test_quota_that_was_renewed_while_no_run_was_there_is_not_waited_for(talks: Sandbox) -> None:
+    make(talks)
+    turn(talks, "1-1", 'half; kill -9 "$(cat "$OUT/doit.pid")"; error 429 0.50 "usage limit, try again in 0.1 seconds"')
+    turn(talks, "1", FINISH)
+    talks.milestone(rc=-9)
+    talks.await_idle()
+    done = talks.milestone()
+    assert "no session starts before" not in done.out
+    require_one_conversation(talks, 1)
