@@ -246,25 +246,30 @@ def test_skip_after_a_stop_leaves_the_item_out(talks: Sandbox) -> None:
     talks.require_clean()
 
 
-@pytest.mark.parametrize("away", [
-    ("git", "worktree", "remove", "--force"), ("rm", "-rf"), ("git", "-C", "{}", "checkout", "-q", "--detach"),
-])  # fmt: skip
-def test_what_is_done_to_the_worktree_of_a_stopped_session_loses_nothing(talks: Sandbox, away: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("away", [("git", "worktree", "remove", "--force"), ("rm", "-rf")])
+def test_a_worktree_that_is_taken_away_from_a_stopped_session_loses_nothing(
+    talks: Sandbox, away: tuple[str, ...]
+) -> None:
     make(talks)
     turn(talks, "1-1", "echo one > one.txt; commit 'feat: one'; " + OVERLOADED)
-    turn(talks, "1", "work; end COMPLETE 0.25")
     talks.milestone(rc=1)
-    place = str(talks.receipt("items/1/worktree.json")["path"])
-    taken = "{}" not in away
-    talks.run(*(away if not taken else (*away, place)) if taken else [word.replace("{}", place) for word in away])
-    done = talks.milestone(rc=None)
-    if not taken:  # the session ends where a person has put it, and says so
-        assert hows(talks) == ["session-id", "resume"]
-        assert "it ended on a detached HEAD" in done.text
-        done = talks.milestone(rc=0)
-    assert done.rc == 0, done.text
-    assert hows(talks)[-1] == "session-id"
+    talks.run(*away, str(talks.receipt("items/1/worktree.json")["path"]))
+    talks.milestone()
+    assert hows(talks) == ["session-id", "session-id"]
     assert {"half.txt", "one.txt"} <= talks.files("refs/milestone/3/attempt/1/1")
+    talks.require_landed(1)
+    talks.require_clean()
+
+
+def test_a_stopped_session_whose_worktree_was_put_elsewhere_goes_on_and_says_where_it_ended(talks: Sandbox) -> None:
+    make(talks)
+    turn(talks, "1-1", OVERLOADED)
+    talks.milestone(rc=1)
+    talks.git("-C", str(talks.receipt("items/1/worktree.json")["path"]), "checkout", "-q", "--detach")
+    assert "it ended on a detached HEAD" in talks.milestone(rc=1).out
+    talks.milestone()
+    assert hows(talks) == ["session-id", "resume", "session-id"]
+    assert {"half.txt", "item-1.txt"} <= talks.files("refs/milestone/3/attempt/1/2")
     talks.require_landed(1)
     talks.require_clean()
 
@@ -305,18 +310,27 @@ def test_a_resolution_that_was_stopped_goes_on_with_the_same_line(talks: Sandbox
     talks.require_clean()
 
 
-def test_a_fix_that_was_cut_short_is_not_gone_on_with_for_another_candidate(talks: Sandbox) -> None:
-    """Item 2 is merged meanwhile: what is to be fixed is another commit."""
-    make(talks, (1,), pre=["! test -e broken"], retries=0, mends=1)
+def test_a_fix_that_was_cut_short_does_not_go_on_with_another_candidate(talks: Sandbox) -> None:
+    """Item 2 is merged meanwhile: what is to be fixed is another commit then."""
+    make(talks, (1, 2), pre=["! test -e broken"], mends=1)
+    talks.run("mkfifo", str(talks.outside / "begun"))
+    journal = talks.root / ".milestone/3/journal.jsonl"
     turn(talks, 1, "touch broken; work; end COMPLETE 0.25")
-    turn(talks, "1-fix-1", OVERLOADED)
+    turn(talks, 2, 'read line < "$OUT/begun"; work; end COMPLETE 0.25')
+    turn(
+        talks,
+        "1-fix-1",
+        f"""echo go > "$OUT/begun"
+        until grep -q '"merged"' {journal}; do sleep 0.02; done; {OVERLOADED}""",
+    )
     turn(talks, "1-fix", "git rm -q broken; commit 'fix: broken'; end COMPLETE 0.75")
     talks.milestone(rc=1)
-    talks.doit("retry:1", "n=3", rc=0)
     talks.milestone()
     assert hows(talks, "1-fix") == ["session-id", "session-id"]
     assert "cut short" not in turns(talks, "1-fix")[1]["prompt"]
-    talks.require_landed(1)
+    assert "half.txt" in talks.files("refs/milestone/3/attempt/1/2")
+    talks.require_landed(1, 2)
+    talks.require_clean()
 
 
 # nothing to be had any more
