@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from work_milestone import worktrees
-from work_milestone.errors import MilestoneError
+from work_milestone.errors import LockedError, MilestoneError
 from work_milestone.runs import Run
 from work_milestone.texts import count, one_line
 
@@ -39,7 +39,7 @@ def find(run: Run, issue: int | None = None) -> list[Kept]:
     for row in rows:
         ref, commit, date, subject = ([*row.strip("\n").split("\0"), "", "", ""])[:4]
         parts = ref.removeprefix(f"{prefix}/").split("/")
-        if len(parts) == 2 and parts[0].isdecimal():
+        if len(parts) == 2 and parts[0].isdecimal() and parts[1].partition("-")[0].isdecimal():
             found.append(Kept(ref, commit, int(parts[0]), parts[1], date, _changes(run, commit), one_line(subject)))
     return found
 
@@ -64,29 +64,35 @@ def print_kept(run: Run) -> None:
     if not found:
         sys.stdout.write(f"milestone {run.number}: no attempt has left anything that is not merged\n")
         return
-    issue = next((kept.issue for kept in found if kept.issue), 42)
-    sys.stdout.write(f"put one back into a worktree: doit recover:{issue} n={run.number}\n")
+    sys.stdout.write(f"put one back into a worktree: doit recover:{found[-1].issue} n={run.number}\n")
 
 
 def restore(run: Run, issue: int) -> None:
     """Put the latest of what an item's attempts have left into a worktree of its own."""
-    _require_number(run, "recover")
+    _require_number(run, f"recover:{issue}")
     found = find(run, issue)
     if not found:
         raise MilestoneError(f"#{issue}: no attempt has left anything; doit recover n={run.number} lists what there is")
-    kept = found[-1]
+    kept = max(found, key=lambda one: int(one.attempt.partition("-")[0]))
     place = run.folder.path / "recovered" / f"{issue}-{kept.attempt}"
     if place.exists():
         raise MilestoneError(f"{place} is there already; look at it, or take it away: git worktree remove {place}")
     with worktrees.repository_lock(run.repo):
-        run.repo.call("worktree", "add", "-q", "--detach", "--", str(place), kept.commit)
+        # Forced: git may still know of one there that somebody took away by hand.
+        run.repo.call("worktree", "add", "-f", "-q", "--detach", "--", str(place), kept.commit)
     _say(f"#{issue}, attempt {kept.attempt}, is in {_shown(run, place)}; done with it: git worktree remove {place}")
 
 
 def prune(run: Run) -> None:
     """Remove the refs of all that attempts have left, and name each commit that is let go."""
     _require_number(run, "prune")
-    run.take()
+    try:
+        run.take()
+    except LockedError as error:
+        raise MilestoneError(
+            f"a run of milestone {run.number} is at work (process {run.lock.holder() or 'unknown'}); wait for its end, "
+            f"or doit stop n={run.number}, then: doit prune n={run.number}"
+        ) from error
     found = find(run)
     run.repo.delete(kept.ref for kept in found)
     for kept in found:

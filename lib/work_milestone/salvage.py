@@ -58,8 +58,11 @@ def _commit_all(repo: git.Repo, path: Path, env: Mapping[str, str], head: str, d
 
 
 def keep(repo: git.Repo, ref: str, commit: str) -> None:
-    """Keep a commit under a ref, or beside it where that keeps another."""
-    if (repo.resolve(ref) or commit) != commit:
+    """Keep a commit under a ref, or beside it where that keeps another without it."""
+    kept = repo.resolve(ref)
+    if kept and kept != commit:
+        if repo.is_ancestor(commit, kept):
+            return
         ref = f"{ref}-{commit[:12]}"
     repo.move(ref, commit)
 
