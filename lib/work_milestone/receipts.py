@@ -135,7 +135,7 @@ class RunFolder:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            self.notes[path] = f"{self._name(path)}: cannot be read ({error.strerror}); counts as absent"
+            self.notes[path] = f"{self.name(path)}: cannot be read ({error.strerror}); counts as absent"
             return None
         try:
             receipt = json.loads(text)
@@ -144,17 +144,18 @@ class RunFolder:
         version = receipt.get("version") if isinstance(receipt, dict) else None
         if isinstance(version, int) and version != VERSION:
             raise ReceiptError(
-                f"{self._name(path)}: written in version {version} of the format, this tool reads "
+                f"{self.name(path)}: written in version {version} of the format, this tool reads "
                 f"version {VERSION}; go on with the version of work-milestone that began this run, or move the file "
                 "away to do the step again"
             )
         if not isinstance(receipt, dict) or not _is_whole(receipt):
             what = "empty" if not text.strip() else "not a receipt of this tool"
-            self.notes[path] = f"{self._name(path)}: {what}; counts as absent, the step is done again"
+            self.notes[path] = f"{self.name(path)}: {what}; counts as absent, the step is done again"
             return None
         return receipt
 
-    def _name(self, path: Path) -> str:
+    def name(self, path: Path) -> str:
+        """Name a file of the run's for a message: from the repository's root, whole where it lies elsewhere."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
 

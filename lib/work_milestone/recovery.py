@@ -80,7 +80,7 @@ def restore(run: Run, issue: int) -> None:
     with worktrees.repository_lock(run.repo):
         # Forced: git may still know of one there that somebody took away by hand.
         run.repo.call("worktree", "add", "-f", "-q", "--detach", "--", str(place), kept.commit)
-    _say(f"#{issue}, attempt {kept.attempt}, is in {_shown(run, place)}; done with it: git worktree remove {place}")
+    _say(f"#{issue}, attempt {kept.attempt}, is in {run.folder.name(place)}; done with it: git worktree remove {place}")
 
 
 def prune(run: Run) -> None:
@@ -103,10 +103,6 @@ def prune(run: Run) -> None:
 def _require_number(run: Run, verb: str) -> None:
     if run.number is None:
         raise MilestoneError(f"say which milestone: doit {verb} n=N")
-
-
-def _shown(run: Run, path: Path) -> str:
-    return str(path.relative_to(run.root)) if path.is_relative_to(run.root) else str(path)
 
 
 def _say(text: str) -> None:

@@ -54,7 +54,7 @@ def write(run: Run, wave: Wave) -> None:
     folder = run.folder.wave(wave.wave)
     write_atomic(folder / "relay.md", render.render(run.root, "relay.md.j2", waves=shown))
     run.folder.write(folder / "relay.json", "relay", "written", inputs=_digest(run, wave))
-    run.tell("relay", "written", str((folder / "relay.md").relative_to(run.root)))
+    run.tell("relay", "written", run.folder.name(folder / "relay.md"))
 
 
 def for_prompt(run: Run, item: Item) -> str:

@@ -58,9 +58,9 @@ def _row(run: Run, item: Item) -> Row:
         detail = f"{str(merge.get('commit', ''))[:10]} {merge.get('reason') or ''}".strip()
         detail = detail if followup is None else f"by #{followup.issue}"
     elif result and not facts.mergeable:
-        log = _name(run, Path(str(result["log"]))) if result.get("log") else ""
+        log = run.folder.name(Path(str(result["log"]))) if result.get("log") else ""
     elif facts.mergeable:
-        log = _name(run, Path(str(merge["log"]))) if merge.get("log") else ""
+        log = run.folder.name(Path(str(merge["log"]))) if merge.get("log") else ""
     if not facts.settled and run.attempt_state(item.issue) == "alive":
         attempt = run.folder.attempt(item.issue, run.folder.attempts(item.issue))
         session = run.folder.load(attempt / "session.json") or {}
@@ -95,10 +95,6 @@ def _next(run: Run, item: Item, state: str) -> str:
     if state in ("pending", "ready", "stopped"):
         return again
     return f"{log}, then {again}, or {skip}"
-
-
-def _name(run: Run, path: Path) -> str:
-    return str(path.relative_to(run.root)) if path.is_relative_to(run.root) else str(path)
 
 
 # -- texts
@@ -142,7 +138,7 @@ def print_plans(run: Run, page: Page) -> None:
     if not found:
         page.print(f"no plan here: {run.root / 'plan'}/milestone-N-dispatch.yaml is where they are looked for")
     for plan in found:
-        page.print(f"n={plan.number}  {one_line(plan.title)}  ({_name(run, plan.path)})")
+        page.print(f"n={plan.number}  {one_line(plan.title)}  ({run.folder.name(plan.path)})")
 
 
 def closing_line(run: Run) -> str:
@@ -166,7 +162,7 @@ def print_summary(run: Run, page: Page) -> None:
             page.print(f"    next: {row.next}")
     taken = run.pool.measure(integration.folder(run)) if not landing.is_landed(run) else 0
     if taken:
-        page.print(f"worktrees for the next run take {size(taken)}: {_name(run, run.pool.folder)}")
+        page.print(f"worktrees for the next run take {size(taken)}: {run.folder.name(run.pool.folder)}")
     page.print(f"milestone {run.number}: {_tally(run, lines)}; {_standing(run)}")
 
 
@@ -186,7 +182,9 @@ def _standing(run: Run) -> str:
         return "not begun"
     waits = run.folder.load(run.folder.path / "land.json") or {}
     if run.attempt_state(LANDING) == "alive":
-        return f"a session mends what keeps {run.main} from it: {_name(run, run.folder.item(LANDING) / 'attempts')}"
+        return (
+            f"a session mends what keeps {run.main} from it: {run.folder.name(run.folder.item(LANDING) / 'attempts')}"
+        )
     if waits.get("status") == "waiting":
         return f"ready to land, but {waits.get('reason')}"
     missing = "" if run.repo.resolve(run.ref) else " (gone)"
