@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from work_milestone import worktrees
 from work_milestone.errors import LockedError, MilestoneError
