@@ -29,9 +29,9 @@ def take_over(run: Run) -> None:
         run.lock.inherit(int(descriptor))
 
 
-def can_follow() -> bool:
-    """Tell whether the line that was typed means the same when it is run again from here."""
-    return not any(word.startswith(_MOVING) for word in sys.argv[1:])
+def can_follow(run: Run) -> bool:
+    """Tell whether sessions may start, and the line that was typed means the same when it is run again from here."""
+    return not run.breaker.halted and not any(word.startswith(_MOVING) for word in sys.argv[1:])
 
 
 def follow(run: Run) -> None:

@@ -130,7 +130,7 @@ class Reporter:
             sessions.await_idle()
         failed = {name for name, *_ in self.failures}
         broken = any(broken for *_, broken in self.failures)
-        if "followups" in failed and not (stopped_by or broken) and generations.can_follow():
+        if "followups" in failed and not (stopped_by or broken) and generations.can_follow(self.run):
             generations.follow(self.run)
         if self.works and self.run.plan and not any(name in BEGINNING for name, *_ in self.failures):
             self._summarize()

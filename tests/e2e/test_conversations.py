@@ -310,6 +310,26 @@ def test_a_resolution_that_was_stopped_goes_on_with_the_same_line(talks: Sandbox
     talks.require_clean()
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_fix_of_the_landing_that_is_cut_short_goes_on_too(talks: Sandbox, stopped: bool) -> None:
+    post = ["! test -e item-1.txt || ! test -e item-2.txt"]
+    talks.make(plan([[item(1), item(2)]], post=post), agent="claude", command=None, retries=1)
+    if stopped:
+        turn(talks, "landing-fix-1", f'half; kill -INT "$(cat "$OUT/doit.pid")"; {FOREVER}')
+    else:
+        turn(talks, "landing-fix-1", OVERLOADED)
+    turn(talks, "landing-fix", "test -f half.txt || exit 9; git mv item-2.txt two.txt; commit 'fix: two'; "
+                               "end COMPLETE 0.75")  # fmt: skip
+    if stopped:
+        talks.milestone(rc=130)
+        talks.await_idle()
+    assert cost(talks.milestone().out) == ["$1.25"]
+    require_one_conversation(talks, "landing-fix")
+    assert {"item-1.txt", "two.txt", "half.txt"} <= talks.files()
+    talks.require_landed(1, 2)
+    talks.require_clean()
+
+
 def test_a_fix_that_was_cut_short_does_not_go_on_with_another_candidate(talks: Sandbox) -> None:
     """Item 2 is merged meanwhile: what is to be fixed is another commit then."""
     make(talks, (1, 2), pre=["! test -e broken"], mends=1)
@@ -365,6 +385,19 @@ def test_who_is_at_work_when_the_login_is_gone_ends_in_order(talks: Sandbox) -> 
     turn(talks, 1, "work; end COMPLETE 0.25")
     talks.milestone()
     talks.require_landed(1, 2, 3)
+
+
+def test_follow_ups_are_not_begun_either_when_the_login_is_gone(talks: Sandbox) -> None:
+    make(talks, (1, 2), max_sessions=1)
+    turn(talks, 1, "work; end 'PARTIAL\\nBLOCKER: the rest' 0.25")
+    turn(talks, 2, "error 401 0 'Invalid API key'")
+    done = talks.milestone(rc=1)
+    assert [row["name"] for row in turns(talks)] == ["1", "2"], done.text
+    assert "no further session starts: Invalid API key" in done.out
+    turn(talks, 2, "work; end COMPLETE 0.25")
+    talks.milestone()
+    assert [row["name"] for row in turns(talks)][2:] == ["2", "3"]
+    talks.require_clean()
 
 
 def test_a_run_stops_where_its_budget_is_spent_and_goes_on_when_that_is_raised(talks: Sandbox) -> None:
