@@ -69,6 +69,8 @@ def resume_worktree(run: Run, issue: int, receipt: Receipt | None, kind: Kind) -
     """Take the worktree of a session that was cut short for the next attempt, as it is; tell whether it could be."""
     if receipt is None or not is_resumable(receipt):
         return False
+    if receipt.get("agent") != session_settings(run.settings, run.items.get(issue)).agent:
+        return False  # another agent knows nothing of it
     since = range(int(receipt["attempt"]) + 1, run.folder.attempts(issue) + 1)
     if any(attempts.state(run.folder.attempt(issue, number)) != "none" for number in since):
         return False

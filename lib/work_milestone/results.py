@@ -59,7 +59,7 @@ def judge(run: Run, issue: int, number: int) -> Session:
     fields = {
         "attempt": number, "detail": outcome.detail, "notes": report.notes[:4000], "blocker": report.blocker[:2000],
         "until": outcome.until, "started": began, "elapsed": elapsed, "log": str(attempt), **costs, **made,
-        **{name: session.get(name) for name in ("conversation", "path", "mark")},
+        **{name: session.get(name) for name in ("conversation", "path", "mark", "agent")},
     }  # fmt: skip
     if kind is not Kind.WORK:
         fields |= _mended(session, earlier, made)

@@ -118,11 +118,12 @@ def _may_start(run: Run) -> bool:
 def _note(run: Run, issue: int, status: Session) -> None:
     """Tell the breaker what a session's end means for the others."""
     receipt = max((run.result(issue) or {}, run.mend(issue) or {}), key=lambda found: int(found.get("attempt") or 0))
+    until, ended = receipt.get("until"), float(receipt.get("started") or 0) + float(receipt.get("elapsed") or 0)
+    earlier = ended < run.began  # it outlived its run: who types the line again may have logged in, or bought more
     if status is Session.QUOTA:
-        until, ended = receipt.get("until"), float(receipt.get("started") or 0) + float(receipt.get("elapsed") or 0)
-        if until is None or not ended < until <= time.time():  # else it was judged late, and its quota is renewed
+        if not (earlier if until is None else ended < until <= time.time()):  # else it is renewed by now
             run.breaker.pause(until, str(receipt.get("detail")))
-    elif status is Session.AUTH:
+    elif status is Session.AUTH and not earlier:
         run.breaker.halt(str(receipt.get("detail")))
     elif status in WITH_WORK:
         run.breaker.succeed()

@@ -115,12 +115,12 @@ def cost(text: str) -> list[str]:
     [
         (OVERLOADED, 1, "transient (Overloaded)"),
         ("half; error 408 0.50 'timed out'", 1, "transient"),
-        (f"half; {FOREVER}", 1, "timeout (over its time limit of 2 s)"),
+        (f"half; {FOREVER}", 1, "timeout (over its time limit of 4 s)"),
         ("half; error 429 0.50 'usage limit reached, try again in 0.1 seconds'", 0, "quota"),
     ],
 )
 def test_a_conversation_goes_on_by_itself(talks: Sandbox, cut: str, retries: int, told: str) -> None:
-    make(talks, retries=retries, timeout=2)
+    make(talks, retries=retries, timeout=4)
     turn(talks, "1-1", cut)
     turn(talks, "1", FINISH)
     done = talks.milestone()
@@ -165,7 +165,7 @@ def test_a_conversation_cut_short_again_and_again_goes_on_and_is_paid_for_once(t
 
 
 def test_a_turn_that_does_not_say_what_it_cost_counts_as_nothing(talks: Sandbox) -> None:
-    make(talks, retries=2, timeout=2)
+    make(talks, retries=2, timeout=4)
     turn(talks, "1-1", OVERLOADED)
     turn(talks, "1-2", FOREVER)
     turn(talks, "1", FINISH)
@@ -198,7 +198,39 @@ def test_a_run_that_was_killed_before_the_conversation_went_on_leaves_it_to_the_
     talks.require_clean()
 
 
+def test_a_conversation_that_went_on_and_outlived_its_run_is_paid_for_once(talks: Sandbox) -> None:
+    make(talks, retries=1)
+    for name in ("begun", "go"):
+        talks.run("mkfifo", str(talks.outside / name))
+    turn(talks, "1-1", OVERLOADED)
+    turn(talks, "1", f'echo here > "$OUT/begun"; read line < "$OUT/go"; {FINISH}')
+    run = talks.start()
+    await_line(talks.outside / "begun")
+    run.kill()
+    run.wait()
+    run = talks.start()
+    await_text(talks.root / ".milestone/3/journal.jsonl", '"adopted"')
+    (talks.outside / "go").write_text("go\n")
+    assert run.wait() == 0
+    require_one_conversation(talks, 1)
+    assert "$0.75" in talks.doit("status", "n=3", rc=0).out
+    talks.require_clean()
+
+
 # begun anew
+
+
+def test_another_agent_does_not_go_on_with_a_conversation_that_is_not_its_own(talks: Sandbox) -> None:
+    make(talks)
+    turn(talks, "1-1", OVERLOADED)
+    talks.milestone(rc=1)
+    line = 'cp "$MILESTONE_PROMPT" "$OUT/prompt-1"; . "$OUT/agent.sh"'
+    talks.milestone("agent=command", f"command={line}")
+    assert "Item 1" in talks.prompt("1"), "it is given the task"
+    assert "half.txt" not in talks.files()
+    assert "half.txt" in talks.files("refs/milestone/3/attempt/1/1")
+    talks.require_landed(1)
+    talks.require_clean()
 
 
 def test_a_conversation_that_nobody_knows_any_more_starts_anew_once(talks: Sandbox) -> None:
@@ -368,6 +400,19 @@ def test_a_login_that_is_gone_stops_all_that_has_not_started(talks: Sandbox) -> 
     talks.milestone()
     talks.require_landed(*range(1, 7))
     talks.require_clean()
+
+
+def test_a_login_that_was_gone_before_the_run_began_holds_nothing_back(talks: Sandbox) -> None:
+    """The run was killed meanwhile, and somebody has logged in since."""
+    make(talks, (1, 2), max_sessions=1)
+    turn(talks, "1-1", 'kill -9 "$(cat "$OUT/doit.pid")"; error 401 0 "Invalid API key"')
+    talks.milestone(rc=-9)
+    talks.await_idle()
+    done = talks.milestone(rc=None)
+    assert "no further session starts" not in done.out
+    assert "item-2.txt" in talks.files("milestone/3-test")
+    talks.milestone()
+    talks.require_landed(1, 2)
 
 
 def test_who_is_at_work_when_the_login_is_gone_ends_in_order(talks: Sandbox) -> None:

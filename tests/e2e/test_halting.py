@@ -107,6 +107,18 @@ def test_where_nothing_is_at_work_stop_says_so_and_changes_nothing(three: Sandbo
     assert "nothing to do" in three.milestone().out
 
 
+def test_a_plan_that_was_broken_meanwhile_keeps_nobody_from_stopping(three: Sandbox) -> None:
+    block(three, 1, 2, 3)
+    run = begin(three, 1, 2, 3)
+    good = (three.root / "plan/milestone-3-dispatch.yaml").read_text()
+    three.write("plan/milestone-3-dispatch.yaml", "waves: [")
+    three.doit("stop:1", "n=3", rc=0)
+    three.doit("stop", "n=3", rc=0)
+    assert run.wait() == 143
+    three.write("plan/milestone-3-dispatch.yaml", good)
+    go_on(three, 1, 2, 3)
+
+
 # one session
 
 
