@@ -10,7 +10,6 @@ Rules:
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +99,9 @@ def build(run: Run) -> Candidate | Conflict:
     if source != head and worktrees.LOCK_FILE in run.repo.changed(onto, source):
         tree = trees.edit(run.repo, tree, {worktrees.LOCK_FILE: None})
     new = head if source == head else _commit_mended(run, onto, head, tree)
-    commit = run.repo.commit_tree(tree, [onto, new], _message(run), time.time())
+    # As old as the younger of the two: whoever makes it again, after a stop, makes the same commit.
+    dates = run.repo.text("log", "--no-walk", "--format=%ct", onto, new).split()
+    commit = run.repo.commit_tree(tree, [onto, new], _message(run), max(map(float, dates)))
     run.repo.move(ref(run), commit)
     return Candidate(commit, onto, new, tree, moved_from="" if new == head else head)
 

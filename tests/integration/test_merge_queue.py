@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from work_milestone import candidates, checkouts, integration, landing, merge_queue, worktrees
+from work_milestone import candidates, checkouts, integration, landing, landing_candidate, merge_queue, worktrees
 from work_milestone.errors import MilestoneError
 from work_milestone.runs import Run
 from work_milestone.worktrees import LOCK_FILE
@@ -595,3 +595,14 @@ def test_any_message_has(sandbox: Sandbox, message: Message, title: str, subject
 )  # fmt: skip
 def test_commonest_type(subjects: list[str], expected: str) -> None:
     assert candidates.commonest_type(subjects) == expected
+
+
+def test_what_main_is_to_become_is_the_same_commit_whenever_it_is_made(sandbox: Sandbox) -> None:
+    run = begin(sandbox)
+    finish(sandbox, run, 42, {"a": "a"})
+    assert merge(run, 42) == "merged"
+    built = landing_candidate.build(run)
+    assert isinstance(built, landing_candidate.Candidate)
+    dates = sandbox.git("log", "--no-walk", "--format=%ct", "main", REF).split()
+    assert sandbox.git("log", "-1", "--format=%at %ct", built.commit) == f"{max(dates)} {max(dates)}"
+    assert landing_candidate.build(sandbox.run()) == built
