@@ -1,9 +1,9 @@
 """A scripted server for the Messages API on loopback: as much of it as an agent's real binary asks for.
 
 Rules:
-- A script belongs to what a prompt begins with, and has the replies of one session after another. A session is
-  told by its header, its turn by the results of tools that the conversation holds: a request that is repeated gets
-  the same reply again.
+- A script belongs to what a conversation begins with, and has the replies of one session after another. A
+  conversation is told by its header, its session by how often the user has spoken in it (who resumes it speaks
+  again), the turn by the results of tools since then: a request that is repeated gets the same reply again.
 - What no script foresees is answered with an error, and stands in `faults`.
 """
 
@@ -59,20 +59,28 @@ class Request:
     body: Mapping[str, Any]
 
     @property
-    def prompt(self) -> str:
-        """The user's own words, without what the client wraps around them."""
-        texts = [block["text"] for block in self._blocks(self.body["messages"][:1]) if block["type"] == "text"]
-        return "\n".join(text for text in texts if not _REMINDER.fullmatch(text))
+    def prompts(self) -> list[str]:
+        """The user's own words, one entry per session, without what the client wraps around them."""
+        return [block["text"] for block in self._blocks() if block["type"] == "text"]
 
     @property
     def results(self) -> list[Mapping[str, Any]]:
-        """The results of tools, in the order of their calls."""
-        return [block for block in self._blocks(self.body["messages"]) if block["type"] == "tool_result"]
+        """The results of tools in the whole conversation, in the order of their calls."""
+        return [block for block in self._blocks() if block["type"] == "tool_result"]
 
-    def _blocks(self, messages: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-        for message in messages:
-            content = message["content"]
-            yield from [{"type": "text", "text": content}] if isinstance(content, str) else content
+    @property
+    def turn(self) -> int:
+        """How many results of tools came since the user spoke last."""
+        return [block["type"] for block in reversed(self._blocks())].index("text")
+
+    def _blocks(self) -> list[Mapping[str, Any]]:
+        """What came from the user's side: words and results."""
+        found: list[Mapping[str, Any]] = []
+        for message in self.body["messages"]:
+            content = message["content"] if message["role"] == "user" else []
+            found += [{"type": "text", "text": content}] if isinstance(content, str) else content
+        return [one for one in found if one["type"] == "tool_result"
+                or (one["type"] == "text" and not _REMINDER.fullmatch(one["text"]))]  # fmt: skip
 
 
 class MessagesStub(ThreadingHTTPServer):
@@ -86,7 +94,7 @@ class MessagesStub(ThreadingHTTPServer):
         self.faults: list[str] = []
         self.watch: Callable[[Request], None] = lambda request: None
         self._scripts: dict[str, list[Sequence[Reply]]] = {}
-        self._sessions: dict[str, Sequence[Reply]] = {}
+        self._sessions: dict[tuple[str, int], Sequence[Reply]] = {}
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
 
@@ -106,7 +114,7 @@ class MessagesStub(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def play(self, beginning: str, *sessions: Sequence[Reply]) -> None:
-        """Say what the sessions whose prompt begins like this are answered, one session after the other."""
+        """Say what the sessions of conversations that begin like this are answered, one session after the other."""
         self._scripts[beginning] = list(sessions)
 
     def answer(self, request: Request) -> Reply:
@@ -114,12 +122,15 @@ class MessagesStub(ThreadingHTTPServer):
             self.requests.append(request)
             try:
                 self.watch(request)
-                if request.session not in self._sessions:
-                    (script,) = [script for words, script in self._scripts.items() if request.prompt.startswith(words)]
-                    self._sessions[request.session] = script.pop(0)
-                return self._sessions[request.session][len(request.results)]
+                session = (request.session, len(request.prompts))
+                if session not in self._sessions:
+                    beginning = request.prompts[0]
+                    (script,) = [script for words, script in self._scripts.items() if beginning.startswith(words)]
+                    self._sessions[session] = script.pop(0)
+                return self._sessions[session][request.turn]
             except Exception as error:  # noqa: BLE001 - it belongs to the test, not to this thread
-                fault = f"turn {len(request.results)} of {request.prompt[:60]!r}: {type(error).__name__}: {error}"
+                said = [words[:60] for words in request.prompts]
+                fault = f"turn {len(request.results)} of {said}: {type(error).__name__}: {error}"
                 self.faults.append(fault)
                 return Refusal(400, "invalid_request_error", fault)
 

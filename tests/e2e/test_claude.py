@@ -136,7 +136,7 @@ def test_two_items_land_with_the_work_of_the_model(work: harness.Sandbox, stub: 
         assert (result["status"], result["notes"]) == ("complete", f"notes of {issue}")
         assert result["cost"] == said["total_cost_usd"] > 0
     # Each session asked twice, always with its whole prompt.
-    assert [request.prompt for request in stub.requests] == [prompts[issue] for issue in (42, 42, 43, 43)]
+    assert [request.prompts for request in stub.requests] == [[prompts[issue]] for issue in (42, 42, 43, 43)]
     assert f"{mark} {DESCRIPTION}".strip() in prompts[42]
     assert "notes of 42" in (work.root / ".milestone/3/waves/1/relay.md").read_text(encoding="utf-8")
     assert "notes of 42" in prompts[43]
@@ -145,9 +145,11 @@ def test_two_items_land_with_the_work_of_the_model(work: harness.Sandbox, stub: 
     assert LOCK not in every_file(work)
 
 
-def output(box: harness.Sandbox, issue: int) -> dict[str, Any]:
-    """What the binary printed in the first attempt."""
-    lines = (box.root / f".milestone/3/items/{issue}/attempts/1/stdout").read_text(encoding="utf-8").splitlines()
+def output(box: harness.Sandbox, issue: int, attempt: int = 1) -> dict[str, Any]:
+    """What the binary printed in an attempt."""
+    lines = (
+        (box.root / f".milestone/3/items/{issue}/attempts/{attempt}/stdout").read_text(encoding="utf-8").splitlines()
+    )
     found = json.loads(lines[-1])
     assert isinstance(found, dict)
     return found
@@ -186,13 +188,22 @@ def test_a_refusal_by_the_server_is_the_items_outcome(work: harness.Sandbox, stu
     assert work.rev() == before
 
 
-def test_an_overloaded_server_is_asked_again_in_a_new_attempt(work: harness.Sandbox, stub: MessagesStub) -> None:
+def test_an_overloaded_server_is_asked_again_in_the_same_conversation(
+    work: harness.Sandbox, stub: MessagesStub
+) -> None:
     make(work, [harness.item(42)], retries=1)
-    stub.play(heading(42), [REFUSALS[529][0]], script(42))
+    stub.play(heading(42), [bash("printf half > item-42.txt"), REFUSALS[529][0]], script(42))
     work.milestone()
     work.require_landed(42)
-    assert work.receipt("items/42/result.json")["attempt"] == 2
-    assert "An earlier attempt ended as `transient`" in stub.requests[-1].prompt
+    result = work.receipt("items/42/result.json")
+    assert (result["status"], result["attempt"]) == ("complete", 2)
+    assert len({request.session for request in stub.requests}) == 1
+    first, again = stub.requests[-1].prompts
+    assert first.startswith(heading(42))
+    assert "529" in again
+    assert "half" in str(stub.requests[-2].body["messages"])  # what the first session did is before its eyes
+    # The sum that the binary tells is that of the whole conversation, and so is the item's.
+    assert result["cost"] == output(work, 42, attempt=2)["total_cost_usd"] > output(work, 42)["total_cost_usd"] > 0
 
 
 def test_a_denied_tool_takes_the_success_back_and_its_work_is_kept(work: harness.Sandbox, stub: MessagesStub) -> None:
