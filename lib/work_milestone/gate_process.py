@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from work_milestone import process, process_table
 from work_milestone.errors import ProcessError
+from work_milestone.files import private
 
 if TYPE_CHECKING:
     import psutil
@@ -97,7 +98,7 @@ def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, ti
         mark = f"gate-{uuid.uuid4().hex}"
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        out = log.open("wb", buffering=0)
+        out = open(log, "wb", buffering=0, opener=private)  # noqa: SIM115 - closed below, after what cannot be opened is told
     except OSError as fault:
         return Exit(CANNOT_LOG, timed_out=False, reason=f"cannot write {log}: {fault.strerror}")
     try:

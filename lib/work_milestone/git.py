@@ -51,9 +51,13 @@ class Commit:
     subject: str
 
 
-def environment(extra: Mapping[str, str] | None = None, config: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Make the environment of a process that may call git in one of our worktrees."""
-    env = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+def environment(
+    extra: Mapping[str, str] | None = None,
+    config: Mapping[str, str] | None = None,
+    base: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Make the environment of a process that may call git in one of our worktrees; `base` is this process's own."""
+    env = {name: value for name, value in (os.environ if base is None else base).items() if name not in _FOREIGN}
     begin = int(env.get("GIT_CONFIG_COUNT", "") or "0") if env.get("GIT_CONFIG_COUNT", "0").isdecimal() else 0
     settings = {**QUIET_CONFIG, **(config or {})}
     for number, (key, value) in enumerate(settings.items(), begin):

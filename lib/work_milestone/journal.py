@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from work_milestone.files import private
+
 
 @dataclass(frozen=True)
 class Event:
@@ -40,7 +42,7 @@ class Journal:
         line = json.dumps(asdict(event))
         with self._lock:
             try:
-                with self.path.open("a", encoding="ascii") as file:
+                with open(self.path, "a", encoding="ascii", opener=private) as file:
                     file.write(line + "\n")
             except OSError:
                 pass  # a full disk is told by the receipts, which matter

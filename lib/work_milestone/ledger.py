@@ -28,7 +28,7 @@ def add(path: Path, tree: str, command: str) -> None:
     """Note that a command was green on a tree."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(descriptor, _line(tree, command))
         finally:

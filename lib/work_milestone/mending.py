@@ -88,7 +88,8 @@ def _attempt(run: Run, issue: int, item: Item | None, need: Need) -> Session:
     number = run.folder.attempts(issue) + 1
     prompt = run.folder.attempt(issue, number) / "prompt.md"
     write_atomic(prompt, _prompt(run, issue, item, need))
-    sessions.start(run, issue, item, prompt, of=need.of, merged=need.work).wait()
+    begun = sessions.start(run, issue, item, prompt, of=need.of, merged=need.work)
+    sessions.await_end(run, issue, number, begun.wait)
     return results.judge(run, issue, number)
 
 

@@ -25,13 +25,15 @@ from work_milestone import (
     integration,
     preparation,
     render,
+    session_env,
     sessions,
     trees,
 )
+from work_milestone.agent_settings import check_agent
 from work_milestone.errors import LockedError, MilestoneError, PreflightError, ProcessError
 from work_milestone.plan import list_plans
 from work_milestone.runs import Run
-from work_milestone.settings import check_agent, session_settings
+from work_milestone.settings import SessionSettings, session_settings
 from work_milestone.texts import count
 from work_milestone.worktrees import LOCK_FILE
 
@@ -215,15 +217,22 @@ def _agents(run: Run) -> Iterator[str]:
     told = set()
     for item in run.items.values():
         settings = session_settings(run.settings, item)
-        fault = check_agent(settings.agent)
+        fault = check_agent(settings.agent, tuple(run.settings.agents))
         if fault is None and settings.agent == "command" and not settings.command:
             fault = f"#{item.issue}: agent `command` without a command; set command: in milestone.yaml or in the plan"
-        program = agents.program(settings) if fault is None else None
-        if program and shutil.which(program) is None:
-            fault = f"agent {settings.agent}: no program {program!r} on PATH; install it, or set agent: to another"
-        if fault and fault not in told:
-            told.add(fault)
-            yield fault
+        faults = [fault] if fault else list(_agent(run, settings))
+        yield from (fault for fault in faults if fault not in told)
+        told.update(faults)
+
+
+def _agent(run: Run, settings: SessionSettings) -> Iterator[str]:
+    """Look whether an agent is there, and what it says of its settings itself."""
+    program = agents.program(settings, run.settings.agents)
+    if program and shutil.which(program) is None:
+        yield f"agent {settings.agent}: no program {program!r} on PATH; install it, or set agent: to another"
+    worker = agents.find(settings.agent, run.settings.agents)
+    env = session_env.make(run.settings, settings, worker, {})
+    yield from worker.find_faults(settings, env)
 
 
 # -- beginning

@@ -239,7 +239,7 @@ class KernelLock:
     def _try(self, how: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> bool:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise ReceiptError(f"{self.path}: cannot be written ({error.strerror})") from error
         try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.cells import cell_len, set_cell_size
 
 from work_milestone import integration, landing
+from work_milestone.masking import mask
 from work_milestone.plan import Item, list_plans
 from work_milestone.receipts import LANDING
 from work_milestone.runs import Run
@@ -110,7 +111,7 @@ class Page:
 
     def print(self, text: str) -> None:
         """Write a line."""
-        self.write(text + "\n")
+        self.write(mask(text) + "\n")
 
     def paint(self, text: str, color: str | None) -> str:
         """Colour a text, where colours are wanted."""

@@ -19,7 +19,9 @@ from typing import Any, TextIO
 
 from work_milestone import generations, process, report, sessions
 from work_milestone.errors import MilestoneError
+from work_milestone.files import private
 from work_milestone.journal import Event
+from work_milestone.masking import mask
 from work_milestone.runs import Run
 from work_milestone.texts import span, wants_color
 
@@ -42,7 +44,7 @@ class Console:
         if self.stream is None:
             return
         try:
-            self.stream.write(text)
+            self.stream.write(mask(text))
             self.stream.flush()
         except (BrokenPipeError, ValueError):
             self.close()
@@ -117,7 +119,7 @@ class Reporter:
         where = "no traceback could be written"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as file:
+            with open(path, "a", encoding="utf-8", opener=private) as file:
                 file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {name}\n{traceback}\n")
             where = f"traceback in {path}"
         except OSError:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from work_milestone import (
+    agent,
     agents,
     checkouts,
     completion,
@@ -25,8 +26,10 @@ from work_milestone import (
     gates,
     git,
     halting,
+    masking,
     preparation,
     process_table,
+    progress,
     salvage,
     trees,
     worktrees,
@@ -47,7 +50,8 @@ def judge(run: Run, issue: int, number: int) -> Session:
     session, record = _session(run, issue, number), read_exit(attempt)
     if record is None and session:
         process_table.sweep(str(session["mark"]))
-    outcome, report = _read(session, record, attempt)
+    worker = agents.find(str(session.get("agent")), run.settings.agents)
+    outcome, report = _read(worker, session, record, attempt)
     made: dict[str, Any] = {"head": None}
     if session:
         outcome, made = _keep(run, issue, number, session, outcome)
@@ -56,10 +60,12 @@ def judge(run: Run, issue: int, number: int) -> Session:
     step = "spawn" if kind is Kind.WORK else "mend"
     earlier = run.folder.load(run.folder.receipt(issue, step)) or {}
     costs = _cost(outcome.cost, earlier, session)
+    told = outcome.conversation or session.get("conversation") or _find_conversation(worker, attempt)
     fields = {
-        "attempt": number, "detail": outcome.detail, "notes": report.notes[:4000], "blocker": report.blocker[:2000],
+        "attempt": number, "detail": masking.mask(outcome.detail), "notes": masking.mask(report.notes)[:4000],
+        "blocker": masking.mask(report.blocker)[:2000], "conversation": told,
         "until": outcome.until, "started": began, "elapsed": elapsed, "log": str(attempt), **costs, **made,
-        **{name: session.get(name) for name in ("conversation", "path", "mark", "agent")},
+        **{name: session.get(name) for name in ("path", "mark", "agent")},
     }  # fmt: skip
     if kind is not Kind.WORK:
         fields |= _mended(session, earlier, made)
@@ -72,10 +78,17 @@ def judge(run: Run, issue: int, number: int) -> Session:
     commits, files = len(made.get("commits") or ()), len(made.get("files") or ())
     run.tell(
         "spawn" if kind is Kind.WORK else kind.value, outcome.status.value,
-        outcome.detail or f"{count(commits, 'commit')}, {count(files, 'file')}", issue=issue or None,
+        masking.mask(outcome.detail) or f"{count(commits, 'commit')}, {count(files, 'file')}", issue=issue or None,
         elapsed=elapsed, cost=outcome.cost,
     )  # fmt: skip
     return outcome.status
+
+
+def _find_conversation(worker: agent.Agent, attempt: Path) -> str:
+    """Find the conversation of an agent that makes its own ids, in what it has printed."""
+    if not worker.resumes or worker.names_conversations:
+        return ""
+    return worker.find_conversation(gates.read_end(attempt / "stdout", progress.MOST))
 
 
 def _cost(cost: float | None, earlier: dict[str, Any], session: dict[str, Any]) -> dict[str, float | None]:
@@ -121,10 +134,10 @@ def _session(run: Run, issue: int, number: int) -> dict[str, Any]:
 
 
 def _read(
-    session: dict[str, Any], record: dict[str, Any] | None, attempt: Path
-) -> tuple[agents.Outcome, completion.Report]:
+    worker: agent.Agent, session: dict[str, Any], record: dict[str, Any] | None, attempt: Path
+) -> tuple[agent.Outcome, completion.Report]:
     """Read exit and report; the report can take a success back, never a failure."""
-    outcome = _outcome(session, record, attempt)
+    outcome = _outcome(worker, session, record, attempt)
     report = completion.parse_report(outcome.text)
     if outcome.status is Session.COMPLETE and report.status:
         detail = "" if report.status in WITH_WORK else one_line(report.blocker or f"it reported {report.status}")
@@ -144,32 +157,32 @@ def read_exit(attempt: Path) -> dict[str, Any] | None:
     return record if whole else None
 
 
-def _outcome(session: dict[str, Any], record: dict[str, Any] | None, attempt: Path) -> agents.Outcome:
+def _outcome(
+    worker: agent.Agent, session: dict[str, Any], record: dict[str, Any] | None, attempt: Path
+) -> agent.Outcome:
     """Say what the exit of an attempt means, before git is asked."""
     if record is None:
-        return agents.Outcome(Session.CRASHED, detail="its supervisor is gone without a record")
+        return agent.Outcome(Session.CRASHED, detail="its supervisor is gone without a record")
     if not session:
-        return agents.Outcome(Session.CRASHED, detail=f"{attempt}: what was known of it is damaged")
+        return agent.Outcome(Session.CRASHED, detail=f"{attempt}: what was known of it is damaged")
     stdout, stderr = (gates.read_end(attempt / name, 16_000_000) for name in ("stdout", "stderr"))
-    reason = record.get("reason")
-    agent = agents.REGISTRY.get(str(session.get("agent")), agents.REGISTRY["command"])
+    reason, code = record.get("reason"), record.get("code")
+    if reason == "exited" or (reason == "stopped" and progress.measure(attempt, worker).fault):
+        return worker.judge(code if isinstance(code, int) else 1, stdout, stderr, float(record["ended"]))
     if reason == "timeout":
         limit = float(session.get("timeout", 0))
-        return agents.Outcome(Session.TIMEOUT, stdout, f"over its time limit of {limit:g} s")
+        return agent.Outcome(Session.TIMEOUT, stdout, f"over its time limit of {limit:g} s")
     if reason == "stopped":
         by_hand = (attempt / halting.ASKED).exists()
-        return agents.Outcome(Session.STOPPED, stdout, "stopped by hand" if by_hand else "stopped with the run")
+        return agent.Outcome(Session.STOPPED, stdout, "stopped by hand" if by_hand else "stopped with the run")
     if reason == "signalled":
-        return agents.Outcome(Session.FAILED, stdout, f"ended by signal {record.get('signal')}")
-    if reason == "not-started":
-        return agents.Outcome(Session.FAILED, "", last_line(stderr) or "the agent could not be started")
-    code = record.get("code")
-    return agent.judge(code if isinstance(code, int) else 1, stdout, stderr, float(record["ended"]))
+        return agent.Outcome(Session.FAILED, stdout, f"ended by signal {record.get('signal')}")
+    return agent.Outcome(Session.FAILED, "", last_line(stderr) or "the agent could not be started")
 
 
 def _keep(
-    run: Run, issue: int, number: int, session: dict[str, Any], outcome: agents.Outcome
-) -> tuple[agents.Outcome, dict[str, Any]]:
+    run: Run, issue: int, number: int, session: dict[str, Any], outcome: agent.Outcome
+) -> tuple[agent.Outcome, dict[str, Any]]:
     """Bring what a session made into refs, from its worktree, or from its branch where that is not its own any more."""
     place, branch, base = Path(session["path"]), str(session["branch"]), str(session["base"])
     made: dict[str, Any] = {"branch": branch, "base": base, "head": None}

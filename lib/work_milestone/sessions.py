@@ -9,24 +9,39 @@ Rules:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from work_milestone import agents, attempts, checkouts, git, halting, preparation, process, results
+from work_milestone import (
+    agents,
+    attempts,
+    checkouts,
+    git,
+    halting,
+    preparation,
+    process,
+    progress,
+    results,
+    session_env,
+)
+from work_milestone.agent import Call
 from work_milestone.errors import MilestoneError
 from work_milestone.plan import Item
 from work_milestone.receipts import LANDING, Receipt
 from work_milestone.runs import Run
 from work_milestone.settings import SessionSettings, session_settings
 from work_milestone.states import RETRIED, WITH_WORK, Kind, Session
+from work_milestone.texts import last_line, shown
 
 UNDECIDED = frozenset({Session.CRASHED, Session.STOPPED})
 DEPTH = "MILESTONE_DEPTH"
+PROOF = 120.0  # seconds that `prove` may take
 PATIENCE = 15.0  # seconds; a supervisor is done within TERM, 2 s, KILL, and a sweep
 
 
@@ -139,7 +154,7 @@ def _attempt(run: Run, item: Item) -> Session:
     worktree = run.folder.load(run.folder.receipt(item.issue, "worktree")) or {}
     if worktree.get("attempt") != number:
         preparation.begin_anew(run, item)
-    start(run, item.issue, item, run.folder.item(item.issue) / "prompt.md").wait()
+    await_end(run, item.issue, number, start(run, item.issue, item, run.folder.item(item.issue) / "prompt.md").wait)
     return results.judge(run, item.issue, number)
 
 
@@ -152,8 +167,17 @@ def take_up(run: Run, issue: int) -> Session | None:
         session = run.folder.load(run.folder.attempt(issue, number) / "session.json") or {}
         since = time.time() - float(session.get("started", time.time()))
         run.tell("spawn", "adopted", f"attempt {number} is still at work", issue=issue or None, elapsed=since)
-        attempts.wait(run.folder.attempt(issue, number))
+        await_end(run, issue, number, lambda: attempts.wait(run.folder.attempt(issue, number)))
     return results.judge(run, issue, number)
+
+
+def await_end(run: Run, issue: int, number: int, wait: Callable[[], object]) -> None:
+    """Wait for a session's end, and follow what it prints meanwhile where its agent prints as it goes."""
+    attempt = run.folder.attempt(issue, number)
+    name = str((run.folder.load(attempt / "session.json") or {}).get("agent"))
+    agent = agents.find(name, run.settings.agents)
+    with progress.watcher.watch(run, issue, attempt, agent) if agent.streams else contextlib.nullcontext():
+        wait()
 
 
 def start(run: Run, issue: int, item: Item | None, prompt: Path, **fields: Any) -> attempts.Supervised:
@@ -161,11 +185,13 @@ def start(run: Run, issue: int, item: Item | None, prompt: Path, **fields: Any) 
     worktree = run.folder.load(run.folder.receipt(issue, "worktree")) or {}
     lock = run.folder.load(run.folder.receipt(issue, "lock")) or {}
     number, kind = int(worktree["attempt"]), Kind(worktree["kind"])
-    settings = session_settings(run.settings, item)
+    settings, place = session_settings(run.settings, item), Path(worktree["path"])
     _require_place(run, worktree)
-    agent, going_on = agents.REGISTRY[settings.agent], str(worktree.get("conversation") or "")
-    conversation = going_on or (str(uuid.uuid4()) if agent.resumes else "")
-    argv = agent.argv(settings, conversation, resume=bool(going_on))
+    agent, going_on = agents.find(settings.agent, run.settings.agents), str(worktree.get("conversation") or "")
+    conversation = going_on or (str(uuid.uuid4()) if agent.resumes and agent.names_conversations else "")
+    argv = agent.argv(Call(settings, conversation, bool(going_on), _find_writable(run, place), str(prompt)))
+    env = session_env.make(run.settings, settings, agent, run.pool.config())
+    _require_proof(run, place, env)
     attempt = run.folder.attempt(issue, number)
     attempt.mkdir(parents=True, exist_ok=True)
     run.folder.write(
@@ -184,8 +210,7 @@ def start(run: Run, issue: int, item: Item | None, prompt: Path, **fields: Any) 
         "MILESTONE_PROMPT": str(prompt),
     }
     begun = attempts.start(
-        attempt, argv, cwd=Path(worktree["path"]), env=git.environment(own, run.pool.config()), stdin=prompt,
-        timeout=settings.timeout, mark=str(lock["mark"]),
+        attempt, argv, cwd=place, env=env | own, stdin=prompt, timeout=settings.timeout, mark=str(lock["mark"]),
     )  # fmt: skip
     told = _describe(settings, number) + (", the conversation goes on" if going_on else "")
     run.tell("spawn" if kind is Kind.WORK else kind.value, "started", told, issue=issue or None)
@@ -203,8 +228,33 @@ def _require_place(run: Run, worktree: Receipt) -> None:
         raise MilestoneError(f"{wrong}; it is taken away, and made anew by the same line")
 
 
+def _find_writable(run: Run, place: Path) -> tuple[str, ...]:
+    """Find the folders outside of a worktree that git writes to when it commits there."""
+    own = checkouts.git_dir(place)
+    shared = (run.repo.common / name for name in ("objects", "refs", "logs"))
+    return tuple(str(path) for path in ((own, *shared) if own else shared))
+
+
+def _require_proof(run: Run, place: Path, env: Mapping[str, str]) -> None:
+    """Raise MilestoneError unless what `prove` prints lies inside the worktree: elsewhere another tree is tested."""
+    if run.settings.prove is None:
+        return
+    done = process.run(["/bin/sh", "-c", run.settings.prove], cwd=place, env=env, check=False, timeout=PROOF)
+    told = [line for line in git.decode(done.stdout).splitlines() if line.strip()]
+    line = shown(run.settings.prove)
+    if done.returncode or not told:
+        words = last_line(done.stderr.decode(errors="replace")) or "it printed nothing"
+        raise MilestoneError(f"prove: {line} (exit {done.returncode}, in {place}): {words}; no session starts there")
+    for path in told:
+        if not (place / path).resolve().is_relative_to(place.resolve()):
+            raise MilestoneError(
+                f"prove: {line} says {shown(path, 200)}, which is outside of {place}: a session would work on one tree "
+                f"and test another; mend what is linked into worktrees (links), or set_env"
+            )
+
+
 def _describe(settings: SessionSettings, number: int) -> str:
-    words = settings.agent if settings.agent == "command" else f"{settings.agent} {settings.model}"
+    words = settings.agent if settings.agent == "command" else f"{settings.agent} {settings.model}".rstrip()
     return words + (f", attempt {number}" if number > 1 else "")
 
 

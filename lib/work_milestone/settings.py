@@ -2,8 +2,9 @@
 
 Rules: every key has a default; a name that is not known is refused, with the nearest one that is; every fault
 is told at once. Later words win: default, `milestone.yaml`, an item's own keys in the plan, command line.
-`agent` and `command` are chosen together: where a `command` is given without an `agent`, the agent is
-"command", and it outranks what stands in the levels below. `command` is for that agent alone.
+`agent`, `command` and `model` are chosen together: where a `command` is given without an `agent`, the agent is
+"command", and it outranks what stands in the levels below; where a level chooses another agent, the levels below say
+nothing of its model. `command` is for the agent of that name alone.
 """
 
 from __future__ import annotations
@@ -15,10 +16,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.types import StrictBool
 
 from work_milestone import fields, yaml_files
+from work_milestone.agent_settings import BUILT_IN, MODELS, NAME, OWN, AgentSettings, Variable, Variables, check_agent
 from work_milestone.branches import branch_fault
 from work_milestone.errors import PlanError, SettingsError
 from work_milestone.plan import MAX_NUMBER, Item, Money, Seconds, Text
@@ -28,7 +39,6 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 FILE_NAME = "milestone.yaml"
-KNOWN_AGENTS = ("claude", "command")
 RUN_VARIABLES = frozenset({"n", "allow_dirty", "branch", "gates"})
 
 _GIB = 1 << 30
@@ -43,14 +53,6 @@ _NUMBERS = {
 _YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
-def check_agent(name: str) -> str | None:
-    """Say what is wrong with the name of an agent; None when it is known."""
-    if name in KNOWN_AGENTS:
-        return None
-    near = fields.nearest(name, KNOWN_AGENTS)
-    return f"agent {shown(name)} is not known{near or '; write one of: ' + ', '.join(KNOWN_AGENTS)}"
-
-
 def default_max_sessions() -> int:
     """Give the sessions that this machine bears: one for each 2 GiB of memory, at most two a core."""
     try:
@@ -58,12 +60,6 @@ def default_max_sessions() -> int:
     except (AttributeError, OSError, ValueError):
         memory = 4 * _GIB
     return max(1, min(memory // (2 * _GIB), 2 * (os.cpu_count() or 1)))
-
-
-def _known_agent(name: str) -> str:
-    if fault := check_agent(name):
-        raise ValueError(fault.removeprefix("agent "))
-    return name
 
 
 def _strings(value: object) -> object:
@@ -106,12 +102,19 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    agent: Annotated[Text, AfterValidator(_known_agent)] = "claude"
+    agent: Text = "claude"
     command: Text | None = None
-    model: Text = "sonnet"
+    model: Text | None = None
     effort: Text | None = None
     permission_mode: Text = "auto"
     allowed_tools: Annotated[tuple[Text, ...], BeforeValidator(_strings)] = ()
+    stream: StrictBool = False
+    structured_report: StrictBool = False
+    fallback: Annotated[tuple[Text, ...], BeforeValidator(_strings)] = ()
+    agents: dict[str, AgentSettings] = {}
+    pass_env: Annotated[Variables, BeforeValidator(_strings)] = ()
+    set_env: dict[Variable, str] = {}
+    prove: Text | None = None
     budget_usd: Money | None = None
     timeout: Seconds = 7200.0
     total_budget_usd: Money | None = None
@@ -133,14 +136,39 @@ class Settings(BaseModel):
     gates: Literal["all", "baseline"] | None = None
     from_command_line: frozenset[str] = frozenset()
 
+    @field_validator("agent", "fallback")
+    @classmethod
+    def _known(cls, value: str | tuple[str, ...], info: ValidationInfo) -> str | tuple[str, ...]:
+        for name in (value,) if isinstance(value, str) else value:
+            if fault := check_agent(name, (info.context or {}).get("agents", ())):
+                raise ValueError(fault.removeprefix("agent "))
+        return value
+
+    @field_validator("agents")
+    @classmethod
+    def _described(cls, value: dict[str, AgentSettings]) -> dict[str, AgentSettings]:
+        for name, agent in value.items():
+            own = sorted(OWN & agent.model_fields_set)
+            if not NAME.fullmatch(name):
+                raise ValueError(f"{shown(name) or '(empty)'} is no name of an agent; write small letters, digits, - _")
+            if name in BUILT_IN and own:
+                raise ValueError(f"{name} is built in: {own[0]} cannot be set; describe an agent under another name")
+            if name not in BUILT_IN and agent.argv is None:
+                raise ValueError(f"{name} is described without argv; write it like argv: [{name}, run]")
+        return value
+
 
 SETTINGS_KEYS = tuple(key for key in Settings.model_fields if key not in {*RUN_VARIABLES, "from_command_line"})
-_VARIABLES = (*SETTINGS_KEYS, *sorted(RUN_VARIABLES))
+_IN_FILE_ALONE = frozenset({"agents", "set_env"})
+_VARIABLES = (*(key for key in SETTINGS_KEYS if key not in _IN_FILE_ALONE), *sorted(RUN_VARIABLES))
 
 
 @dataclasses.dataclass(frozen=True)
 class SessionSettings:
-    """What one session is started with. `command` is None but for the agent "command"; seconds, dollars."""
+    """What one session is started with. `command` is None but for the agent "command"; seconds, dollars.
+
+    `model` is "" where nobody has chosen one.
+    """
 
     agent: str
     command: str | None
@@ -150,27 +178,40 @@ class SessionSettings:
     allowed_tools: tuple[str, ...]
     budget_usd: float | None
     timeout: float
+    stream: bool = False
+    structured_report: bool = False
+    args: tuple[str, ...] = ()
 
 
 def load_settings(root: Path, variables: Mapping[str, str]) -> Settings:
     """Read `milestone.yaml` under `root`, if there is one, and the variables. Raises SettingsError."""
-    chosen, faults = _from_file(root / FILE_NAME)
-    given, more = _from_variables(variables)
+    chosen, faults, described = _from_file(root / FILE_NAME)
+    given, more = _from_variables(variables, described)
     if faults or more:
         raise SettingsError(faults + more)
     chosen, given = _with_agent(chosen), _with_agent(given)
     names = frozenset(given) - RUN_VARIABLES
-    return Settings.model_validate(chosen | given | {"from_command_line": names})
+    merged = _over(given, chosen) | {"from_command_line": names}
+    return Settings.model_validate(merged, context={"agents": described})
 
 
-def session_settings(settings: Settings, item: Item | None) -> SessionSettings:
-    """Put an item's own keys between `milestone.yaml` and the command line; the landing has none of its own."""
+def session_settings(settings: Settings, item: Item | None, agent: str | None = None) -> SessionSettings:
+    """Put an item's own keys between `milestone.yaml` and the command line; the landing has none of its own.
+
+    `agent` stands in for the one that was chosen, with the model that `agents:` names for it.
+    """
     own = _with_agent(item.model_dump(include=set(SETTINGS_KEYS), exclude_none=True)) if item else {}
     free = {key: value for key, value in own.items() if key not in settings.from_command_line}
-    chosen = {field.name: getattr(settings, field.name) for field in dataclasses.fields(SessionSettings)} | free
+    chosen = _over(free, {key: getattr(settings, key) for key in SETTINGS_KEYS})
+    if agent is not None:
+        chosen = _over({"agent": agent}, chosen)
     if chosen["agent"] != "command":
         chosen["command"] = None
-    return SessionSettings(**chosen)
+    described = settings.agents.get(chosen["agent"], AgentSettings())
+    model = chosen.get("model") or described.model or MODELS.get(chosen["agent"], "")
+    chosen |= {"model": model, "args": described.args}
+    names = [field.name for field in dataclasses.fields(SessionSettings)]
+    return SessionSettings(**{name: chosen[name] for name in names})
 
 
 def parse_number(text: str | None) -> int | None:
@@ -188,23 +229,29 @@ def _with_agent(level: dict[str, Any]) -> dict[str, Any]:
     return {"agent": "command", **level} if "command" in level else level
 
 
-def _validated(level: dict[str, Any]) -> tuple[dict[str, Any], list[ErrorDetails]]:
+def _over(level: dict[str, Any], below: dict[str, Any]) -> dict[str, Any]:
+    """Put a level over the ones below; what they say of the model is for their own agent."""
+    other = "agent" in level and level["agent"] != below.get("agent", "claude")
+    return {key: value for key, value in below.items() if not (other and key == "model")} | level
+
+
+def _validated(level: dict[str, Any], described: tuple[str, ...]) -> tuple[dict[str, Any], list[ErrorDetails]]:
     """Validate the keys of one level; those that it does not give are left out."""
     try:
-        checked = Settings.model_validate(level)
+        checked = Settings.model_validate(level, context={"agents": described})
     except ValidationError as error:
         return {}, list(error.errors(include_url=False))
     return {key: getattr(checked, key) for key in level}, []
 
 
-def _from_file(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """Read the file's keys and its faults; a file that is not there or is empty gives none."""
+def _from_file(path: Path) -> tuple[dict[str, Any], list[str], tuple[str, ...]]:
+    """Read the file's keys, its faults, and the agents that it describes; one that is missing or empty gives none."""
     try:
         data, positions = yaml_files.load_yaml(path, path.name, empty=True)
     except FileNotFoundError:
-        return {}, []
+        return {}, [], ()
     except PlanError as error:
-        return {}, error.faults
+        return {}, error.faults, ()
     level, unknown = fields.tidy(data, SETTINGS_KEYS, (), positions)
     if "remote" in data and data["remote"] is None:
         level["remote"] = "none"
@@ -214,13 +261,14 @@ def _from_file(path: Path) -> tuple[dict[str, Any], list[str]]:
         if name in RUN_VARIABLES:
             what = f"belongs on the command line; write it there: doit milestone n=7 {name}=..."
         positions.blame((key,), f"{shown(key)}: {what}", key=True)
-    checked, errors = _validated(level)
+    described = tuple(map(str, level["agents"])) if isinstance(level.get("agents"), dict) else ()
+    checked, errors = _validated(level, described)
     for wrong in errors:
         positions.blame(wrong["loc"], fields.explain(wrong, positions.text(wrong["loc"])))
-    return checked, positions.faults()
+    return checked, positions.faults(), described
 
 
-def _from_variables(variables: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+def _from_variables(variables: Mapping[str, str], described: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:
     """Read the variables and their faults; `n` is left to `parse_number`."""
     faults: list[str] = []
     level: dict[str, Any] = {}
@@ -235,7 +283,7 @@ def _from_variables(variables: Mapping[str, str]) -> tuple[dict[str, Any], list[
             words[name] = f"{shown(key)}={shown(text)}"
             level[name] = _coerced(name, text)
     level.pop("n", None)
-    checked, errors = _validated(level)
+    checked, errors = _validated(level, described)
     faults += [f"{words[wrong['loc'][0]]}: {fields.explain(wrong)}" for wrong in errors]
     return checked, faults
 
@@ -246,7 +294,7 @@ def _suggestion(name: str, known: tuple[str, ...]) -> str:
 
 def _coerced(name: str, text: str) -> object:
     """Turn a variable's text into what YAML would give; what it cannot be stays text, to be refused."""
-    if name == "allow_dirty":
+    if name in ("allow_dirty", "stream", "structured_report"):
         return _YES_NO.get(text.lower(), text)
     if name in _NUMBERS and re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,9})?", text.strip()):
         return _NUMBERS[name](text) if "." not in text or name.endswith("budget_usd") else float(text)

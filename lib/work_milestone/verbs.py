@@ -6,10 +6,9 @@ Rule: what changes state refuses while a run is alive, for the run holds what it
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 
-from work_milestone import report, results
+from work_milestone import masking, report, results
 from work_milestone.errors import LockedError, MilestoneError
 from work_milestone.plan import Item
 from work_milestone.runs import Run
@@ -105,7 +104,8 @@ def log(run: Run, issue: int) -> None:
         if len(outputs) > 1:
             print(f"==> {path} <==", flush=True)  # noqa: T201 - the verb's purpose
         with path.open("rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer)
+            for line in file:
+                sys.stdout.buffer.write(masking.mask_bytes(line))
         sys.stdout.flush()
     if not outputs:
         say(f"{attempt}: no output yet")

@@ -20,7 +20,8 @@ from typing import Any
 
 import psutil
 import pytest
-from work_milestone import agents
+from work_milestone import claude as claude_code
+from work_milestone.agent import Call, Outcome
 from work_milestone.settings import SessionSettings
 from work_milestone.states import Session
 
@@ -229,10 +230,10 @@ def settings(**chosen: Any) -> SessionSettings:
     return SessionSettings(**{**plain, **chosen})
 
 
-def judged(box: harness.Sandbox, chosen: SessionSettings) -> agents.Outcome:
+def judged(box: harness.Sandbox, chosen: SessionSettings) -> Outcome:
     """Start the binary as a session does and judge what it says."""
-    agent = agents.Claude()
-    done = subprocess.run(agent.argv(chosen), cwd=box.root, env=box.env, input="Work.\n", capture_output=True,
+    agent = claude_code.Claude()
+    done = subprocess.run(agent.argv(Call(chosen)), cwd=box.root, env=box.env, input="Work.\n", capture_output=True,
                           encoding="utf-8", timeout=LIMIT, check=False)  # fmt: skip
     return agent.judge(done.returncode, done.stdout, done.stderr)
 
@@ -294,8 +295,8 @@ def test_auto_mode_without_the_servers_check_names_the_setting(work: harness.San
 def test_help_names_every_flag(claude: Path, work: harness.Sandbox) -> None:
     done = work.run("claude", "--help")
     full = settings(effort="high", budget_usd=1.5)
-    given = {word for word in agents.Claude().argv(full) if word.startswith("-")}
-    written = set(re.findall(r'"(--?[a-z][a-z-]*)"', inspect.getsource(agents.Claude), re.IGNORECASE))
+    given = {word for word in claude_code.Claude().argv(Call(full)) if word.startswith("-")}
+    written = set(re.findall(r'"(--?[a-z][a-z-]*)"', inspect.getsource(claude_code.Claude), re.IGNORECASE))
     assert {"-p", "--permission-mode", "--allowedTools", "--max-budget-usd"} <= given <= written
     unknown = {flag for flag in written if not re.search(rf"(?<![\w-]){flag}(?![\w-])", done.out)}
     assert unknown == set()

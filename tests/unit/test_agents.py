@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from work_milestone.agents import REGISTRY, Outcome, find_renewal, program
-from work_milestone.settings import KNOWN_AGENTS, SessionSettings
+from work_milestone.agent import Call, Outcome
+from work_milestone.agent_settings import BUILT_IN
+from work_milestone.agents import REGISTRY, program
+from work_milestone.api_errors import find_renewal
+from work_milestone.settings import SessionSettings
 from work_milestone.states import RETRIED, Session
 
 CLAUDE, COMMAND = REGISTRY["claude"], REGISTRY["command"]
@@ -38,7 +41,7 @@ def result(**own: Any) -> str:
 
 
 def test_claude_default_line_is_the_protocols() -> None:
-    assert CLAUDE.argv(settings()) == PROTOCOL_LINE
+    assert CLAUDE.argv(Call(settings())) == PROTOCOL_LINE
 
 
 FLAGS: dict[str, tuple[Any, list[str]]] = {
@@ -51,40 +54,40 @@ FLAGS: dict[str, tuple[Any, list[str]]] = {
 @pytest.mark.parametrize("chosen", [*itertools.product([False, True], repeat=len(FLAGS))])
 def test_claude_optional_flags(chosen: tuple[bool, ...]) -> None:
     given_flags = [flag for flag, wanted in zip(FLAGS, chosen, strict=True) if wanted]
-    argv = CLAUDE.argv(settings(**{flag: FLAGS[flag][0] for flag in given_flags}))
+    argv = CLAUDE.argv(Call(settings(**{flag: FLAGS[flag][0] for flag in given_flags})))
     assert argv == [*PROTOCOL_LINE, *(word for flag in given_flags for word in FLAGS[flag][1])]
 
 
 def test_claude_model_and_mode() -> None:
-    argv = CLAUDE.argv(settings(model="opus", permission_mode="acceptEdits"))
+    argv = CLAUDE.argv(Call(settings(model="opus", permission_mode="acceptEdits")))
     assert argv == ["claude", "-p", "--model", "opus", "--permission-mode", "acceptEdits", "--output-format", "json"]
 
 
 @pytest.mark.parametrize(("dollars", "word"), [(1.0, "1"), (0.05, "0.05"), (100.0, "100"), (12.345, "12.345")])
 def test_claude_budget_is_written_as_people_do(dollars: float, word: str) -> None:
-    assert CLAUDE.argv(settings(budget_usd=dollars))[-2:] == ["--max-budget-usd", word]
+    assert CLAUDE.argv(Call(settings(budget_usd=dollars)))[-2:] == ["--max-budget-usd", word]
 
 
 @pytest.mark.parametrize("line", ["true", "echo 'a b' | cat", "# only a comment", "a\nb"])
 def test_command_line_is_one_argument_of_a_shell(line: str) -> None:
-    assert COMMAND.argv(settings(agent="command", command=line)) == ["/bin/sh", "-c", line]
+    assert COMMAND.argv(Call(settings(agent="command", command=line))) == ["/bin/sh", "-c", line]
 
 
 def test_command_that_is_missing_fails() -> None:
-    assert COMMAND.argv(settings(agent="command")) == ["/bin/sh", "-c", "exit 127"]
+    assert COMMAND.argv(Call(settings(agent="command"))) == ["/bin/sh", "-c", "exit 127"]
 
 
 def test_command_lines_are_made_of_settings_alone() -> None:
     """No argument is a prompt: each is a flag, or comes from the settings."""
     chosen = settings(effort="high", budget_usd=1.0, allowed_tools=("Edit",))
     known = {*PROTOCOL_LINE, "--effort", "high", "--max-budget-usd", "1", "--allowedTools", "Edit"}
-    assert set(CLAUDE.argv(chosen)) == known
+    assert set(CLAUDE.argv(Call(chosen))) == known
 
 
 def test_programs() -> None:
-    assert program(settings()) == "claude"
-    assert program(settings(agent="command", command="make")) is None
-    assert set(REGISTRY) == set(KNOWN_AGENTS)
+    assert program(settings(), {}) == "claude"
+    assert program(settings(agent="command", command="make"), {}) is None
+    assert set(REGISTRY) == set(BUILT_IN)
 
 
 CONVERSATION = "7c7d1f0e-0000-4000-8000-000000000000"
@@ -92,7 +95,7 @@ CONVERSATION = "7c7d1f0e-0000-4000-8000-000000000000"
 
 @pytest.mark.parametrize(("resume", "flag"), [(False, "--session-id"), (True, "--resume")])
 def test_claude_begins_a_conversation_or_goes_on_with_one(resume: bool, flag: str) -> None:
-    line = CLAUDE.argv(settings(effort="high"), CONVERSATION, resume=resume)
+    line = CLAUDE.argv(Call(settings(effort="high"), CONVERSATION, resume=resume))
     assert line == [*PROTOCOL_LINE, flag, CONVERSATION, "--effort", "high"]
     assert CLAUDE.resumes
 
@@ -100,7 +103,7 @@ def test_claude_begins_a_conversation_or_goes_on_with_one(resume: bool, flag: st
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_shell_line_starts_anew_each_time(resume: bool) -> None:
     own = settings(agent="command", command="make")
-    assert COMMAND.argv(own, CONVERSATION, resume=resume) == COMMAND.argv(own)
+    assert COMMAND.argv(Call(own, CONVERSATION, resume=resume)) == COMMAND.argv(Call(own))
     assert not COMMAND.resumes
 
 

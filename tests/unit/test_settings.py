@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from work_milestone import settings as chosen
+from work_milestone.agent_settings import BUILT_IN, check_agent
 from work_milestone.errors import SettingsError
 from work_milestone.plan import Item
 
@@ -39,13 +40,20 @@ def test_defaults(tmp_path: Path) -> None:
     assert found.model_dump() == {
         "agent": "claude",
         "command": None,
-        "model": "sonnet",
+        "model": None,
         "effort": None,
         "permission_mode": "auto",
         "allowed_tools": (),
         "budget_usd": None,
         "timeout": 7200.0,
         "retries": 1,
+        "stream": False,
+        "structured_report": False,
+        "fallback": (),
+        "agents": {},
+        "pass_env": (),
+        "set_env": {},
+        "prove": None,
         "total_budget_usd": None,
         "backoff": 2.0,
         "mends": 2,
@@ -118,7 +126,7 @@ def test_never_push(write: Write, text: str, remote: str | None) -> None:
 
 
 def test_null_is_not_given(write: Write) -> None:
-    assert chosen.load_settings(write("model:\ntimeout: ~\n"), {}).model == "sonnet"
+    assert chosen.load_settings(write("model: \ntimeout: ~\n"), {}).timeout == 7200.0
 
 
 @pytest.mark.parametrize(
@@ -136,7 +144,7 @@ def test_null_is_not_given(write: Write) -> None:
         ("n: 7", "1:1: n: belongs on the command line"),
         ("from_command_line: []", "1:1: from_command_line: no such setting"),
         ("agent: claud", "1:8: agent claud is not known; did you mean claude?"),
-        ("agent: gpt", "1:8: agent gpt is not known; write one of: claude, command"),
+        ("agent: gpt", "1:8: agent gpt is not known; write one of: claude, codex, gemini, opencode, command"),
         ("model: 4", "1:8: model must be text, not 4; put it in quotes"),
         ("model: ' '", "1:8: model is empty; write it"),
         ("timeout: 0", "1:10: timeout must be more than 0 seconds and at most 366 days, not 0; write 2h"),
@@ -282,6 +290,64 @@ def test_levels(write: Write, key: str, text: str, own: Any, variable: str, valu
     assert value(root, {key: variable}, with_own) == values[3]
 
 
+MODEL = [
+    # file, item, command line, agent, model
+    ("", {}, {}, "claude", "sonnet"),
+    ("model: opus", {"agent": "codex"}, {}, "codex", ""),
+    ("model: opus", {"agent": "codex", "model": "m"}, {}, "codex", "m"),
+    ("model: opus", {"agent": "claude"}, {}, "claude", "opus"),
+    ("model: opus", {}, {"agent": "codex"}, "codex", ""),
+    ("model: opus", {}, {"agent": "codex", "model": "m"}, "codex", "m"),
+    ("agents: {codex: {model: own}}", {"agent": "codex"}, {}, "codex", "own"),
+    ("agents: {codex: {model: own}}", {"agent": "codex"}, {"model": "opus"}, "codex", "own"),
+    ("agents: {codex: {model: own}}\nagent: codex\nmodel: m", {}, {}, "codex", "m"),
+    ("agents: {mine: {argv: [mine]}}", {"agent": "mine"}, {}, "mine", ""),
+    ("agents: {mine: {argv: [mine]}}", {}, {"agent": "mine"}, "mine", ""),
+    ("model: opus", {"command": "make"}, {}, "command", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "own", "variables", "agent", "model"), MODEL)
+def test_a_model_is_for_the_agent_that_it_was_chosen_with(
+    write: Write, text: str, own: dict[str, Any], variables: dict[str, str], agent: str, model: str
+) -> None:
+    settings = chosen.load_settings(write(text), variables)
+    found = chosen.session_settings(settings, Item(title="a", issue=1, **own))
+    assert (found.agent, found.model) == (agent, model)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("agents: {Mine: {argv: [a]}}", "no name of an agent"),
+        ("agents: {mine: {model: m}}", "without argv"),
+        ("agents: {codex: {argv: [a]}}", "codex is built in: argv cannot be set"),
+        ("agents: {mine: {argv: []}}", "the program comes first"),
+        ("agents: {mine: {argv: ['{model}']}}", "the program comes first"),
+        ("agents: {mine: {argv: [a, '{modle}']}}", "{modle} stands for nothing; did you mean model?"),
+        ("agents: {mine: {argv: [a], quota: '('}}", "no regular expression"),
+        ("agents: {mine: {argv: [a], result: xml}}", "result"),
+        ("agents: [mine]", "agents"),
+        ("fallback: [clawd]", "clawd is not known; did you mean claude?"),
+        ("pass_env: ['A B']", "no name of a variable"),
+        ("set_env: {A: 1}", "A must be text, not 1; put it in quotes"),
+        ("set_env: {'A-B': x}", "A-B is no name of a variable"),
+    ],
+)
+def test_agents_and_variables_are_refused_where_they_stand(write: Write, text: str, words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        chosen.load_settings(write(text), {})
+    (fault,) = caught.value.faults
+    assert "milestone.yaml:1:" in fault
+    assert words in fault
+
+
+def test_what_only_a_file_can_say_is_no_variable(write: Write) -> None:
+    for name in ("agents", "set_env"):
+        with pytest.raises(SettingsError, match="no such variable"):
+            chosen.load_settings(write(""), {name: "x"})
+
+
 def test_the_rest_of_a_session(write: Write) -> None:
     settings = chosen.load_settings(write("permission_mode: plan\n"), {"allowed_tools": "Read"})
     found = chosen.session_settings(settings, Item(title="a", issue=1))
@@ -308,9 +374,9 @@ def test_max_sessions_without_sysconf(monkeypatch: pytest.MonkeyPatch) -> None:
     assert chosen.default_max_sessions() == 2
 
 
-@pytest.mark.parametrize("name", chosen.KNOWN_AGENTS)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_known_agents(name: str) -> None:
-    assert chosen.check_agent(name) is None
+    assert check_agent(name) is None
 
 
 @REUSED

@@ -1,0 +1,125 @@
+"""What an agent's command line is to the rest of the tool: the class to derive from, and what an exit means.
+
+Rules:
+- The prompt goes in on stdin, never as an argument: arguments stand in every process list.
+- An agent's word is not enough: success is exit 0 AND a result that parses AND no error in it AND no denied
+  tool. Whether anything was committed, git is asked later.
+- What is not classified is `failed`; only what is classified as passing is tried again by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from work_milestone.settings import SessionSettings
+from work_milestone.states import Session
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a session is started for. `conversation` is an id, "" where the agent makes one of its own.
+
+    `writable` are the folders outside of its worktree that git writes to when it commits; `prompt` is the file that
+    is its stdin.
+    """
+
+    settings: SessionSettings
+    conversation: str = ""
+    resume: bool = False
+    writable: tuple[str, ...] = ()
+    prompt: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an exit means: `text` is the agent's last message, `detail` the reason in one line, `cost` US dollars.
+
+    `until` is when a quota is renewed, in seconds since 1970, None when nobody says. `conversation` is the id by which
+    the agent goes on, "" when it has told none.
+    """
+
+    status: Session
+    text: str = ""
+    detail: str = ""
+    cost: float | None = None
+    until: float | None = None
+    conversation: str = ""
+
+
+@dataclass
+class Progress:
+    """How far a session at work is, as far as its agent tells: turns of the model, its last tool, tokens, US dollars.
+
+    `fault` is why there is no sense in its going on, "" when there is.
+    """
+
+    turns: int = 0
+    tool: str = ""
+    tokens: int = 0
+    cost: float | None = None
+    offline: int = 0  # how often it has said that it reaches nobody
+    fault: str = ""
+
+
+class Agent:
+    """One agent's command line. Derive from it, say what differs, and name it in `agents.REGISTRY`."""
+
+    resumes = False  # a conversation that was cut short can be gone on with
+    names_conversations = False  # by an id that is given to it; else it tells its own
+    tells_cost = False  # in US dollars
+    streams = False  # it prints a JSON object a line while it is at work, or may be told to
+    passes: tuple[str, ...] = ()  # variables that its sessions are given beside the common ones; `NAME_*` for many
+    environment: Mapping[str, str] = MappingProxyType(
+        {}
+    )  # what they have in any case; what the user has set outranks it
+
+    def argv(self, call: Call) -> list[str]:
+        """Return the command line of a session, of a new conversation or one that goes on."""
+        raise NotImplementedError
+
+    def judge(self, code: int, stdout: str, stderr: str, ended: float | None = None) -> Outcome:
+        """Say what an exit with this output means; `ended` in seconds since 1970, None for now."""
+        raise NotImplementedError
+
+    def read_event(self, event: Event, progress: Progress) -> None:
+        """Take up into `progress` what one line of its output tells."""
+        del event, progress
+
+    def find_conversation(self, stdout: str) -> str:
+        """Find the id of the conversation in what a session has printed so far, "" when it is not told."""
+        del stdout
+        return ""
+
+    def find_faults(self, settings: SessionSettings, env: Mapping[str, str]) -> Iterator[str]:
+        """Give what can be known to fail before it is started, each with the next step."""
+        del settings, env
+        yield from ()
+
+
+def find_objects(text: str) -> Iterator[dict[str, Any]]:
+    """Give the JSON objects that stand on a line of their own; hooks and wrappers print between them."""
+    for line in text.splitlines():
+        if line.lstrip().startswith("{"):
+            try:
+                found = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(found, dict):
+                yield found
+
+
+def dollars(value: object) -> float | None:
+    """Return a cost, None for what is none."""
+    sound = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
+    return float(value) if sound and isinstance(value, int | float) else None
+
+
+def number(value: object) -> int:
+    """Return a count, 0 for what is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
