@@ -26,7 +26,8 @@ from work_milestone.settings import SessionSettings
 from work_milestone.states import Session
 
 from tests.e2e import harness
-from tests.e2e.messages_stub import MessagesStub, Refusal, Reply, Text, ToolCall
+from tests.e2e.messages_stub import MessagesStub
+from tests.e2e.stubs import Refusal, Reply, Text, ToolCall
 
 INSTALL = "Claude Code is not installed: pip install -e '.[e2e]'"
 LIMIT = 60  # seconds; nothing here takes as long, unless it hangs
