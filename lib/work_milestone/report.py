@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 
-from work_milestone import integration, landing
+from work_milestone import agents, integration, landing, progress
 from work_milestone.masking import mask
 from work_milestone.plan import Item, list_plans
 from work_milestone.receipts import LANDING
@@ -67,7 +67,10 @@ def _row(run: Run, item: Item) -> Row:
         session = run.folder.load(attempt / "session.json") or {}
         elapsed = time.time() - float(session.get("started", time.time()))
         kind = "" if session.get("kind") in (None, Kind.WORK) else f"{session['kind']}, "
-        state, detail, place = "running", f"{kind}attempt {attempt.name}", Path(str(session.get("path", ""))).name
+        worker = agents.find(str(session.get("agent")), run.settings.agents)
+        far = progress.describe(progress.measure(attempt, worker)) if worker.streams else ""
+        detail = f"{kind}attempt {attempt.name}" + (f", {far}" if far else "")
+        state, place = "running", Path(str(session.get("path", ""))).name
     if facts.parts and not facts.merged and state == "partial":
         detail = f"{facts.reason}; left: {one_line(str(result.get('notes', '')))[:200]}"
     said = merge.get("tail") if state == "gate" else None

@@ -1,0 +1,106 @@
+"""What a session is given, what is kept from it, and what nobody is shown."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+from tests.e2e.harness import Sandbox, item, plan
+
+KEY = "sk-ant-" + "a1B2" * 8
+TOLD = f"STATUS: COMPLETE\\nNOTES: the key is {KEY}"
+
+
+def environment(box: Sandbox) -> dict[str, str]:
+    """The environment that the session of item 1 has had."""
+    pairs = (entry.partition("=") for entry in (box.outside / "environment").read_text().split("\0") if entry)
+    return {name: value for name, _, value in pairs}
+
+
+def test_a_session_is_given_what_is_allowed_and_no_more(box: Sandbox) -> None:
+    box.env |= {"DATABASE_PASSWORD": "secret-1", "MY_TOKEN": "secret-2", "AWS_REGION": "r", "AWS_PROFILE": "p",
+                "LC_TIME": "C", "PYTHONPATH": str(box.root), "ANTHROPIC_API_KEY": "k",
+                "HTTPS_PROXY": "http://127.0.0.1:9"}  # fmt: skip
+    box.make(plan([[item(1)]]), pass_env=["OUT", "AWS_*"], set_env={"LC_TIME": "de", "MINE": "a b=$HOME"})
+    box.behave(1, 'cat /proc/self/environ > "$OUT/environment"; work; report COMPLETE')
+    box.milestone()
+    found = environment(box)
+    assert not {"DATABASE_PASSWORD", "MY_TOKEN", "PYTHONPATH", "ANTHROPIC_API_KEY"} & found.keys()
+    wanted = {"AWS_REGION": "r", "AWS_PROFILE": "p", "LC_TIME": "de", "MINE": "a b=$HOME",
+              "HTTPS_PROXY": "http://127.0.0.1:9", "HOME": box.env["HOME"], "PATH": box.env["PATH"],
+              "MILESTONE_ITEM": "1", "MILESTONE_NUMBER": "3"}  # fmt: skip
+    assert {name: found.get(name) for name in wanted} == wanted
+
+
+def test_each_agent_is_given_its_own_keys_alone(box: Sandbox) -> None:
+    program = box.outside / "bin/mine"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\ncat /proc/self/environ > "$OUT/environment"\n')
+    program.chmod(0o755)
+    box.env |= {"PATH": f"{program.parent}:{box.env['PATH']}", "MINE_KEY": "mine", "OTHER_KEY": "other"}
+    box.make(plan([[item(1)]]), agent="mine", command=None, retries=0,
+             agents={"mine": {"argv": ["mine"], "pass_env": ["MINE_KEY"]}, "other": {"argv": ["o"],
+                     "pass_env": ["OTHER_KEY"]}})  # fmt: skip
+    box.milestone(rc=1)
+    assert environment(box)["MINE_KEY"] == "mine"
+    assert "OTHER_KEY" not in environment(box)
+
+
+def test_what_a_run_writes_is_for_its_user_alone(box: Sandbox) -> None:
+    box.make(plan([[item(1)], [item(2, 1)]], pre=["true"], post=["true"]))
+    box.behave(1, "work; report COMPLETE")
+    box.behave(2, "echo wrong >&2; exit 1")
+    box.milestone(rc=1)
+    own = box.root / ".milestone/3"
+    trees = {own / "worktrees", own / "integration"}
+    # What git is to leave out is no secret.
+    files = [path for path in own.rglob("*") if path.is_file() and not trees & set(path.parents)]
+    files.remove(own / "excludes")
+    assert {"result.json", "stdout", "prompt.md", "journal.jsonl", "relay.md", "green", "exit.json"} <= {
+        path.name for path in files
+    }
+    assert any(path.suffix == ".log" for path in files)
+    assert {str(path): oct(stat.S_IMODE(path.stat().st_mode)) for path in files if path.stat().st_mode & 0o077} == {}
+
+
+def test_a_key_is_shown_to_nobody_and_told_to_no_other_session(box: Sandbox) -> None:
+    box.env["OWN_SECRET"] = "correct-horse-battery"
+    box.make(plan([[item(1), item(2)], [item(3, 1)]]))
+    box.behave(1, f'work; printf "{TOLD}"')
+    box.behave(2, f'echo "{KEY} correct-horse-battery" >&2; exit 1')
+    box.behave(3, 'cp "$MILESTONE_PROMPT" "$OUT/prompt-3"; work; report COMPLETE')
+    shown = box.milestone(rc=1).text
+    shown += "".join(box.doit(*words, "n=3", rc=0).text for words in (["status"], ["log:1"], ["log:2"]))
+    assert "[masked]" in shown
+    assert "the key is [masked]" in box.prompt("3")
+    messages = box.git("log", "--all", "--format=%B")
+    for text in (shown, box.prompt("3"), messages, json.dumps(box.receipt("items/1/result.json"))):
+        assert KEY not in text
+        assert "correct-horse" not in text
+
+
+PROOFS = {
+    "inside": ("pwd", 0, ""),
+    "a file of its own": ("echo README.md", 0, ""),
+    "the main checkout": ('dirname "$(git rev-parse --path-format=absolute --git-common-dir)"', 1, "is outside of"),
+    "beside": ("echo ../other", 1, "is outside of"),
+    "nothing": ("true", 1, "it printed nothing"),
+    "an error": ("echo no such module >&2; exit 1", 1, "no such module"),
+}
+
+
+@pytest.mark.parametrize("case", PROOFS)
+def test_a_session_starts_where_the_proof_lies_inside_its_worktree(box: Sandbox, case: str) -> None:
+    line, rc, words = PROOFS[case]
+    box.make(plan([[item(1)]]), prove=line)
+    done = box.milestone(rc=rc)
+    assert words in done.err
+    assert box.starts()[1] == (1 if rc == 0 else 0)
+    if rc:
+        assert "prove: " in done.err
+        box.write("milestone.yaml", box.root.joinpath("milestone.yaml").read_text().replace(line, "pwd"))
+        settings = json.dumps("pwd")
+        box.milestone(f"prove={json.loads(settings)}")
+    box.require_landed(1)
