@@ -73,6 +73,7 @@ class Agent:
     resumes = False  # a conversation that was cut short can be gone on with
     names_conversations = False  # by an id that is given to it; else it tells its own
     tells_cost = False  # in US dollars
+    sums_cost = True  # over all sessions of a conversation; else it tells what each has cost
     streams = False  # it prints a JSON object a line while it is at work, or may be told to
     passes: tuple[str, ...] = ()  # variables that its sessions are given beside the common ones; `NAME_*` for many
     environment: Mapping[str, str] = MappingProxyType(

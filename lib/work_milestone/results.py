@@ -35,7 +35,7 @@ from work_milestone import (
     worktrees,
 )
 from work_milestone.errors import GitError
-from work_milestone.receipts import LANDING
+from work_milestone.receipts import LANDING, Receipt
 from work_milestone.runs import Run
 from work_milestone.states import WITH_WORK, Kind, Session
 from work_milestone.texts import count, last_line, one_line, shown
@@ -59,7 +59,7 @@ def judge(run: Run, issue: int, number: int) -> Session:
     elapsed = max(0.0, float((record or {}).get("ended") or time.time()) - began)
     step = "spawn" if kind is Kind.WORK else "mend"
     earlier = run.folder.load(run.folder.receipt(issue, step)) or {}
-    costs = _cost(outcome.cost, earlier, session)
+    costs = _cost(outcome.cost, earlier, session, sums=worker.sums_cost)
     told = outcome.conversation or session.get("conversation") or _find_conversation(worker, attempt)
     fields = {
         "attempt": number, "detail": masking.mask(outcome.detail), "notes": masking.mask(report.notes)[:4000],
@@ -91,11 +91,12 @@ def _find_conversation(worker: agent.Agent, attempt: Path) -> str:
     return worker.find_conversation(gates.read_end(attempt / "stdout", progress.MOST))
 
 
-def _cost(cost: float | None, earlier: dict[str, Any], session: dict[str, Any]) -> dict[str, float | None]:
-    """Add a session's cost up, in US dollars. That of a conversation that goes on holds what it had cost before."""
+def _cost(cost: float | None, earlier: Receipt, session: Receipt, *, sums: bool) -> dict[str, float | None]:
+    """Add a session's cost up, in US dollars; where its agent sums, it holds what the conversation had cost before."""
     spent = float(earlier.get("spent") or 0)
     if session.get("resumed"):
         before = float(earlier.get("cost") or 0)
+        cost = cost if cost is None or sums else before + cost
         return {"cost": before if cost is None else cost, "spent": spent - before + max(before, cost or 0.0)}
     return {"cost": cost, "spent": spent + (cost or 0)}
 
@@ -166,17 +167,17 @@ def _outcome(
     if not session:
         return agent.Outcome(Session.CRASHED, detail=f"{attempt}: what was known of it is damaged")
     stdout, stderr = (gates.read_end(attempt / name, 16_000_000) for name in ("stdout", "stderr"))
-    reason, code = record.get("reason"), record.get("code")
-    if reason == "exited" or (reason == "stopped" and progress.measure(attempt, worker).fault):
+    reason, code, told = record.get("reason"), record.get("code"), progress.measure(attempt, worker)
+    if reason == "exited" or (reason == "stopped" and told.fault):
         return worker.judge(code if isinstance(code, int) else 1, stdout, stderr, float(record["ended"]))
     if reason == "timeout":
         limit = float(session.get("timeout", 0))
-        return agent.Outcome(Session.TIMEOUT, stdout, f"over its time limit of {limit:g} s")
+        return agent.Outcome(Session.TIMEOUT, stdout, f"over its time limit of {limit:g} s", told.cost)
     if reason == "stopped":
         by_hand = (attempt / halting.ASKED).exists()
-        return agent.Outcome(Session.STOPPED, stdout, "stopped by hand" if by_hand else "stopped with the run")
+        return agent.Outcome(Session.STOPPED, stdout, f"stopped {'by hand' if by_hand else 'with the run'}", told.cost)
     if reason == "signalled":
-        return agent.Outcome(Session.FAILED, stdout, f"ended by signal {record.get('signal')}")
+        return agent.Outcome(Session.FAILED, stdout, f"ended by signal {record.get('signal')}", told.cost)
     return agent.Outcome(Session.FAILED, "", last_line(stderr) or "the agent could not be started")
 
 
