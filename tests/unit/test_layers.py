@@ -39,7 +39,7 @@ BESIDE = frozenset({("attempts", "process"), ("attempts", "process_table"), ("ga
                     ("agents", "agent"), ("agents", "claude"), ("agents", "codex"), ("agents", "gemini"),
                     ("agents", "opencode"), ("agents", "described"), ("claude", "agent"), ("claude", "api_errors"),
                     ("codex", "agent"), ("codex", "api_errors"), ("gemini", "agent"),
-                    ("opencode", "agent"), ("described", "agent"),
+                    ("gemini", "api_errors"), ("opencode", "agent"), ("opencode", "api_errors"), ("described", "agent"),
                     ("described", "api_errors"), ("session_env", "agent"), ("session_env", "git"),
                     ("settings", "fields"), ("settings", "plan"), ("settings", "yaml_files"),
                     ("backlog", "front_matter"), ("backlog_files", "backlog"),
