@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 LONGEST = 100  # seconds that a reply is held back at most
@@ -44,12 +44,13 @@ class Text:
 
 @dataclass(frozen=True)
 class Refusal:
-    """The server answers with a status instead of a message; `more` has further keys of the error."""
+    """The server answers with a status instead of a message; `more` are further keys of the error."""
 
     status: int
     kind: str
     message: str
     more: Mapping[str, object] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(reply, Silence):
             self.server.over.wait(LONGEST)
         elif isinstance(reply, Refusal):
-            self._send(reply.status, "application/json", json.dumps(self.server.refuse(reply)))
+            self._send(reply.status, "application/json", json.dumps(self.server.refuse(reply)), reply.headers)
         elif reply is None:
             self.server.faults.append(f"POST {self.path}")
             self._send(404, "application/json", "{}")
@@ -183,9 +184,11 @@ class _Handler(BaseHTTPRequestHandler):
             request = read if isinstance(read, Request) else Request("", "", body, ())
             self._send(200, "text/event-stream", self.server.write(reply, request))
 
-    def _send(self, status: int, kind: str, text: str) -> None:
+    def _send(self, status: int, kind: str, text: str, more: Mapping[str, str] = MappingProxyType({})) -> None:
         data = text.encode()
         self.send_response(status)
+        for name, value in more.items():
+            self.send_header(name, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
