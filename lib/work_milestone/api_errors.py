@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import calendar
 import re
-import time
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 from work_milestone.states import Session
 
 _STAMP = re.compile(r"\b(1[5-9]\d{8}|2\d{9})\b", re.ASCII)
 _SPAN = re.compile(r"\bin (\d{1,6}(?:\.\d{1,6})?) ?(s|m|h|d)[a-z]*", re.IGNORECASE | re.ASCII)
 _CLOCK = re.compile(
-    r"\breset[a-z]*(?: at)? (\d{1,2})(?::(\d{2}))? ?(am|pm)?\b(?: \((\w+)[^)]*\))?", re.IGNORECASE | re.ASCII
+    r"\breset[a-z]*(?: at)? (\d{1,2})(?::(\d{2}))? ?(am|pm)?\b(?: \(([^()]{1,60})\))?", re.IGNORECASE | re.ASCII
 )
 _QUOTA = re.compile(r"(usage|session|hour|weekly) limit|quota|limit will reset", re.IGNORECASE)
 
@@ -32,7 +32,7 @@ def classify(status: int | None, words: str) -> Session:
 def find_renewal(words: str, now: float) -> float | None:
     """Find in an agent's words when its quota is renewed, in seconds since 1970; None when they do not say.
 
-    Forms: `...|1735689600`, `try again in 5 minutes`, `resets 3pm (UTC)`, `resets at 15:30` (local time).
+    Forms: `...|1735689600`, `try again in 5 minutes`, `resets 3pm (Europe/Berlin)`, `resets at 15:30` (local time).
     """
     if stamp := _STAMP.search(words):
         return float(stamp[1])
@@ -44,8 +44,16 @@ def find_renewal(words: str, now: float) -> float | None:
     hour = int(clock[1]) % 12 + (12 if clock[3].lower() == "pm" else 0) if clock[3] else int(clock[1])
     if hour > 23 or int(clock[2] or 0) > 59:
         return None
-    local = clock[4] is None or clock[4].upper() not in ("UTC", "GMT")
-    day = time.localtime(now) if local else time.gmtime(now)
-    fields = (*day[:3], hour, int(clock[2] or 0), 0, 0, 0, -1 if local else 0)
-    found = time.mktime(fields) if local else float(calendar.timegm(fields))
-    return found if found > now else found + 86400
+    zone = _zone(clock[4] or "")
+    day = datetime.fromtimestamp(now, zone).replace(hour=hour, minute=int(clock[2] or 0), second=0, microsecond=0)
+    return next(at for days in (0, 1, 2) if (at := (day + timedelta(days)).timestamp()) > now)
+
+
+def _zone(name: str) -> tzinfo | None:
+    """Return the time zone of a name such as Europe/Berlin, None for this machine's where nobody knows it."""
+    if name.upper() in ("UTC", "GMT"):
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None

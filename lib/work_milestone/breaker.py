@@ -7,6 +7,7 @@ Rules:
   less, so that sessions that failed together do not come back together. One that succeeds ends the row.
 - Where nothing is to be had any more (no login, no money left) no session starts again in this run; those that are at
   work go on.
+- Setting the clock back makes no wait longer, and a renewal that is too far off to be one counts as not known.
 - Whoever waits here wakes up when the run is stopped, or when nothing starts any more.
 """
 
@@ -23,6 +24,7 @@ from work_milestone import process
 MOST = 300.0  # seconds that a row of passing failures waits at most
 UNKNOWN = 300.0  # seconds that a quota takes of which nobody says when it is renewed; doubled each time, up to
 LONGEST = 3600.0
+FARTHEST = 32 * 86400.0  # seconds; no quota takes longer to be renewed
 
 
 class Breaker:
@@ -33,7 +35,7 @@ class Breaker:
         self._backoff = backoff
         self._tell = tell
         self._lock = threading.Lock()
-        self._until = 0.0
+        self._until = self._deadline = 0.0  # the same moment on the wall, and on the clock that nobody sets
         self._refusals = 0
         self._failures = 0
         self._sleepers: set[queue.SimpleQueue[int]] = set()
@@ -51,13 +53,18 @@ class Breaker:
         """Start nothing before `until`, in seconds since 1970; None when nobody knows when a quota is renewed."""
         now = time.time()
         with self._lock:
-            if until is None or until <= now:
-                paused = self._until > now  # sessions that are refused together are one refusal
-                until = self._until if paused else now + min(LONGEST, UNKNOWN * 2**self._refusals)
-                self._refusals += not paused
-            news, self._until = until > self._until + 1, max(until, self._until)
-        if news:
-            clock = time.strftime("%H:%M:%S", time.localtime(until))
+            rest = max(0.0, self._rest())
+            if until is not None and now < until <= now + FARTHEST:
+                wait = until - now
+            elif rest:
+                wait = rest  # sessions that are refused together are one refusal
+            else:
+                wait = min(LONGEST, UNKNOWN * 2**self._refusals)
+                self._refusals += 1
+            if wait > rest:
+                self._until, self._deadline = now + wait, time.monotonic() + wait
+        if not rest or wait > rest + 1:
+            clock = time.strftime("%H:%M:%S", time.localtime(now + wait))
             self._tell("quota", f"no session starts before {clock}, then those cut short go on: {reason}")
 
     def succeed(self) -> None:
@@ -69,7 +76,7 @@ class Breaker:
         """Wait until sessions may start; tell whether they may. Raise Stopped when the run is stopped meanwhile."""
         while True:
             process.require_running()
-            rest = self._until - time.time()
+            rest = self._rest()
             if self.halted or rest <= 0:
                 return not self.halted
             self._sleep(rest)
@@ -80,6 +87,9 @@ class Breaker:
             rest = min(MOST, self._backoff * 2**self._failures) * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
             self._failures += 1
         self._sleep(rest)
+
+    def _rest(self) -> float:
+        return min(self._until - time.time(), self._deadline - time.monotonic())
 
     def _sleep(self, seconds: float) -> None:
         """Sleep, woken by a stop or a halt; the queue takes what a signal handler puts in, which no lock would."""

@@ -130,7 +130,7 @@ def _classify(code: int, result: dict[str, Any], text: str, stderr: str) -> tupl
     if subtype == "error_max_budget_usd":
         return Session.BUDGET, "its budget is spent; raise budget_usd"
     if subtype == "error_max_turns":
-        return Session.FAILED, "it reached its limit of turns"
+        return Session.TURNS, "it reached its limit of turns"
     if result.get("is_error"):
         return _classify_error(result, last_line(text) or f"exit {code}, {subtype}")
     denials = result.get("permission_denials")

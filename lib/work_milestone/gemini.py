@@ -23,7 +23,7 @@ _KEY = re.compile(r"API_KEY_INVALID|API key not valid")
 STATUSES = (400, 401, 403, 408, 429, 500, 502, 503, 504, 529)
 EXITS = {
     41: (Session.AUTH, "; set GEMINI_API_KEY, or log in once by starting gemini"),
-    53: (Session.FAILED, "it reached its limit of turns: model.maxSessionTurns in its settings.json"),
+    53: (Session.TURNS, "it reached its limit of turns: model.maxSessionTurns in its settings.json"),
     55: (Session.FAILED, "it does not trust the folder"),
 }
 LOGIN = "; renew GEMINI_API_KEY, or log in again by starting gemini"

@@ -22,10 +22,9 @@ _MOVING = ("-f", "-d", "-k", "--file", "--dir", "--seek-file")  # after these, t
 
 def take_over(run: Run) -> None:
     """Take over what the generation before, this very process, has handed down."""
-    pid, _, rest = os.environ.pop(VARIABLE, "").partition(":")
-    began, _, descriptor = rest.partition(":")
+    pid, _, descriptor = os.environ.pop(VARIABLE, "").partition(":")
     if pid == str(os.getpid()) and descriptor.isdecimal():
-        run.continues = float(began)
+        run.continues = True
         run.lock.inherit(int(descriptor))
 
 
@@ -41,5 +40,4 @@ def follow(run: Run) -> None:
     if descriptor is None:
         return
     run.tell("followups", "next", f"{count(len(waiting), 'follow-up')} to be worked: {', '.join(waiting[:20])}")
-    began = run.began if run.continues is None else run.continues
-    process.replace([sys.executable, *sys.orig_argv[1:]], {VARIABLE: f"{os.getpid()}:{began}:{descriptor}"})
+    process.replace([sys.executable, *sys.orig_argv[1:]], {VARIABLE: f"{os.getpid()}:{descriptor}"})

@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 
-from work_milestone import attempts
+from work_milestone import attempts, process_table
 from work_milestone.errors import MilestoneError
 from work_milestone.receipts import LANDING, KernelLock
 from work_milestone.runs import Run
@@ -34,7 +34,7 @@ def stop(run: Run) -> None:
         KernelLock(run.lock.path).await_turn()
     alive = [issue for issue in (*sorted(run.folder.issues()), LANDING) if run.attempt_state(issue) == "alive"]
     for issue in alive:
-        _stop_session(run, issue)
+        _stop_session(run, issue, None)
     if holder is None and not alive:
         raise MilestoneError(f"nothing of milestone {run.number} is at work; doit status n={run.number} shows it")
     told = f"run {holder} is stopped" if holder else f"{len(alive)} sessions are stopped"
@@ -47,22 +47,23 @@ def stop_item(run: Run, issue: int) -> None:
         raise MilestoneError(f"say which milestone: doit stop:{issue} n=N")
     if run.attempt_state(issue) != "alive":
         raise MilestoneError(f"no session of #{issue} is at work; doit status n={run.number} shows it")
-    _stop_session(run, issue)
+    _stop_session(run, issue, run.lock.holder())
     _say(f"#{issue} is stopped; its session goes on with the next: doit milestone n={run.number}")
 
 
 def was_asked(run: Run, issue: int) -> bool:
-    """Tell whether a person has stopped the latest session of an item on its own since this run began."""
+    """Tell whether a person has stopped the latest session of an item on its own while this run was at work."""
     try:
-        asked = (run.folder.attempt(issue, run.folder.attempts(issue)) / ASKED).stat().st_mtime
+        asked = (run.folder.attempt(issue, run.folder.attempts(issue)) / ASKED).read_text()
     except FileNotFoundError:
         return False
-    return asked >= (run.began if run.continues is None else run.continues)
+    return asked == process_table.find_name(os.getpid())
 
 
-def _stop_session(run: Run, issue: int) -> None:
+def _stop_session(run: Run, issue: int, holder: int | None) -> None:
+    """Stop a session, of the run that is at work where there is one: that is to know that a person wants it so."""
     attempt = run.folder.attempt(issue, run.folder.attempts(issue))
-    (attempt / ASKED).touch()
+    (attempt / ASKED).write_text(process_table.find_name(holder) if holder else "")
     while attempts.state(attempt) == "alive" and not attempts.stop(attempt):
         time.sleep(0.02)  # its supervisor has just been started, and has not yet said who it is
     attempts.wait(attempt)

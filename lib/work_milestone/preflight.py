@@ -249,8 +249,9 @@ def _begin(run: Run) -> None:
     gates.end_left(baseline.place(run))
     run.pool.write_excludes()
     alive = sessions.adopt(run)
+    sessions.await_quota(run)
     followups.write_missing(run)
-    if run.continues is not None:
+    if run.continues:
         return  # all of it was told when this run began
     for note in notes(run):
         run.tell("preflight", "note", note)

@@ -31,7 +31,14 @@ def is_prepared(run: Run, item: Item) -> bool:
 
 def starts(run: Run, item: Item) -> bool:
     """Tell whether a new attempt is to be begun now."""
-    return not is_prepared(run, item) and not run.unmet(item) and not run.breaker.halted
+    ready = not is_prepared(run, item) and not run.unmet(item) and not run.breaker.halted
+    return ready and not find_overspent(run, item.issue)
+
+
+def find_overspent(run: Run, issue: int) -> str:
+    """Say that the sessions of an item have spent its budget, "" when something is left."""
+    budget, spent = session_settings(run.settings, run.items.get(issue)).budget_usd, run.spent_on(issue)
+    return "" if budget is None or spent < budget else f"${spent:.2f} of ${budget:g} are spent; raise budget_usd"
 
 
 def prepare(run: Run, item: Item) -> None:

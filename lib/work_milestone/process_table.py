@@ -116,6 +116,11 @@ def find_created(pid: int) -> float | None:
             return None
 
 
+def find_name(pid: int) -> str:
+    """Name a process like no other one; it keeps that name when it replaces its program."""
+    return f"{pid}:{find_created(pid)}"
+
+
 def is_alive(pid: int, create_time: float) -> bool:
     """Whether the process with this pid and creation (`find_created`) still runs; a zombie does not."""
     found = find_created(pid)

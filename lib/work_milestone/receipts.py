@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from work_milestone.errors import LockedError, ReceiptError
+from work_milestone.process_table import find_name
 
 VERSION = 1
 # What each step's receipt must hold to be one; a commit is named by its id.
@@ -59,6 +60,7 @@ class RunFolder:
         self.root = root
         self.path = (root / ".milestone").resolve() / str(number)  # git tells real paths
         self.notes: dict[Path, str] = {}
+        self.writer = find_name(os.getpid())
         self.changes = 0  # raised after each: what was derived from receipts before is to be derived again
         self._read: dict[Path, Receipt | None] = {}
         self._places: dict[str, Path] = {}
@@ -111,7 +113,8 @@ class RunFolder:
 
     def write(self, path: Path, step: str, status: str, /, *, durable: bool = False, **fields: Any) -> Receipt:
         """Write the receipt of a step; `durable` when losing it to a power cut would cost a session."""
-        receipt = {"version": VERSION, "step": step, "status": status, "ended": time.time(), **fields}
+        own = {"version": VERSION, "step": step, "status": status, "ended": time.time(), "writer": self.writer}
+        receipt = own | fields
         write_atomic(path, json.dumps(receipt, indent=1) + "\n", durable=durable)
         self._read[path] = receipt
         self.notes.pop(path, None)

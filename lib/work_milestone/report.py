@@ -10,12 +10,12 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 
-from work_milestone import agents, integration, landing, progress
+from work_milestone import agents, integration, landing, process, progress
 from work_milestone.masking import mask
 from work_milestone.plan import Item, list_plans
 from work_milestone.receipts import LANDING
@@ -52,7 +52,7 @@ def rows(run: Run) -> list[Row]:
 def _row(run: Run, item: Item) -> Row:
     facts, result = run.facts(item.issue), run.result(item.issue) or {}
     merge = run.merge(item.issue) or {}
-    elapsed, cost, place = result.get("elapsed"), _spent(run, item.issue) or None, ""
+    elapsed, cost, place = result.get("elapsed"), run.spent_on(item.issue) or None, ""
     state, detail, log = facts.word, facts.reason, ""
     if facts.merged:
         followup = run.followup_of(item.issue)
@@ -65,7 +65,7 @@ def _row(run: Run, item: Item) -> Row:
     if not facts.settled and run.attempt_state(item.issue) == "alive":
         attempt = run.folder.attempt(item.issue, run.folder.attempts(item.issue))
         session = run.folder.load(attempt / "session.json") or {}
-        elapsed = time.time() - float(session.get("started", time.time()))
+        elapsed = max(0.0, time.time() - float(session.get("started", time.time())))
         kind = "" if session.get("kind") in (None, Kind.WORK) else f"{session['kind']}, "
         worker = agents.find(str(session.get("agent")), run.settings.agents)
         far = progress.describe(progress.measure(attempt, worker)) if worker.streams else ""
@@ -76,11 +76,6 @@ def _row(run: Run, item: Item) -> Row:
     said = merge.get("tail") if state == "gate" else None
     tail = [shown(line, WIDE) for line in said] if isinstance(said, list) else []
     return Row(item, state, detail, elapsed, cost, place, log, tail, _next(run, item, state))
-
-
-def _spent(run: Run, issue: int) -> float:
-    """Add up what the sessions of an item, or of the landing, have cost: its work's, and those that mended."""
-    return sum(float((receipt or {}).get("spent") or 0) for receipt in (run.result(issue), run.mend(issue)))
 
 
 def _next(run: Run, item: Item, state: str) -> str:
@@ -96,7 +91,7 @@ def _next(run: Run, item: Item, state: str) -> str:
         return f"{retry} (a new session), {again} (merge it again), or {skip}"
     if state == "waiting":
         return f"goes on by itself when what it waits for is merged, or {skip}"
-    if state in ("pending", "ready", "stopped"):
+    if state in ("pending", "ready", "stopped", "quota"):
         return again
     return f"{log}, then {again}, or {skip}"
 
@@ -152,7 +147,7 @@ def closing_line(run: Run) -> str:
 
 def print_summary(run: Run, page: Page) -> None:
     """Print how the run ended: each item's state, and for what is not merged why and what to do."""
-    lines = rows(run)
+    lines = [_explain(run, row) for row in rows(run)]
     shown = lines if len(lines) <= MOST_ROWS else [row for row in lines if not run.settled(row.item.issue)]
     if shown:
         _print_table(page, shown[:MOST_ROWS])
@@ -170,9 +165,15 @@ def print_summary(run: Run, page: Page) -> None:
     page.print(f"milestone {run.number}: {_tally(run, lines)}; {_standing(run)}")
 
 
+def _explain(run: Run, row: Row) -> Row:
+    """Say of an item that has not had its turn what kept it from that."""
+    why = run.breaker.halted or ("the run was stopped" if process.stopping.is_set() else "")
+    return replace(row, detail=f"not started: {why}") if why and row.state == "pending" and not row.detail else row
+
+
 def _tally(run: Run, lines: list[Row]) -> str:
     counts = Counter(row.state for row in lines)
-    spent = sum(row.cost or 0 for row in lines) + _spent(run, LANDING)
+    spent = sum(row.cost or 0 for row in lines) + run.spent_on(LANDING)
     told = ", ".join(f"{count} {state}" for state, count in counts.most_common()) or "no items"
     return told + (f", ${spent:.2f}" if spent else "")
 

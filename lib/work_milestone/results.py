@@ -31,6 +31,7 @@ from work_milestone import (
     process_table,
     progress,
     salvage,
+    supervisor,
     trees,
     worktrees,
 )
@@ -56,7 +57,7 @@ def judge(run: Run, issue: int, number: int) -> Session:
     if session:
         outcome, made = _keep(run, issue, number, session, outcome)
     began = float(session.get("started") or time.time())
-    elapsed = max(0.0, float((record or {}).get("ended") or time.time()) - began)
+    elapsed = max(0.0, record["ended"] - record["started"] if record else time.time() - began)
     step = "spawn" if kind is Kind.WORK else "mend"
     earlier = run.folder.load(run.folder.receipt(issue, step)) or {}
     costs = _cost(outcome.cost, earlier, session, sums=worker.sums_cost)
@@ -65,8 +66,10 @@ def judge(run: Run, issue: int, number: int) -> Session:
         "attempt": number, "detail": masking.mask(outcome.detail), "notes": masking.mask(report.notes)[:4000],
         "blocker": masking.mask(report.blocker)[:2000], "conversation": told,
         "until": outcome.until, "started": began, "elapsed": elapsed, "log": str(attempt), **costs, **made,
-        **{name: session.get(name) for name in ("path", "mark", "agent")},
+        **{name: session.get(name) for name in ("path", "mark", "agent", "model")},
     }  # fmt: skip
+    if record and outcome.status is Session.CRASHED:
+        fields["conversation"] = ""  # its agent has said that nobody knows it any more
     if kind is not Kind.WORK:
         fields |= _mended(session, earlier, made)
     run.folder.write(run.folder.receipt(issue, step), step, outcome.status.value, **fields)
@@ -154,8 +157,8 @@ def read_exit(attempt: Path) -> dict[str, Any] | None:
         return None
     if not isinstance(record, dict) or record.get("reason") not in REASONS:
         return None
-    whole = isinstance(record.get("ended"), int | float) and isinstance(record.get("code"), int | None)
-    return record if whole else None
+    timed = all(isinstance(record.get(name), int | float) for name in ("started", "ended"))
+    return record if timed and isinstance(record.get("code"), int | None) else None
 
 
 def _outcome(
@@ -169,7 +172,11 @@ def _outcome(
     stdout, stderr = (gates.read_end(attempt / name, 16_000_000) for name in ("stdout", "stderr"))
     reason, code, told = record.get("reason"), record.get("code"), progress.measure(attempt, worker)
     if reason == "exited" or (reason == "stopped" and told.fault):
-        return worker.judge(code if isinstance(code, int) else 1, stdout, stderr, float(record["ended"]))
+        fault = str(record.get("error") or "")
+        outcome = worker.judge(code if isinstance(code, int) else 1, stdout, stderr, float(record["ended"]))
+        # What it said last may be missing, and with it that it is not done.
+        cut = fault.endswith(supervisor.CUT) and outcome.status not in (Session.AUTH, Session.QUOTA)
+        return replace(outcome, status=Session.FAILED, detail=f"{attempt}: {fault}; make room") if cut else outcome
     if reason == "timeout":
         limit = float(session.get("timeout", 0))
         return agent.Outcome(Session.TIMEOUT, stdout, f"over its time limit of {limit:g} s", told.cost)

@@ -5,7 +5,6 @@ Rule: what git says is asked once and then kept up with what this process merges
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -27,8 +26,7 @@ class Run(Context):
         super().__init__(root, variables)
         self._facts: dict[int, tuple[int, Facts]] = {}
         self.head: str | None = None  # where this process knows the integration branch to stand
-        self.began = time.time()
-        self.continues: float | None = None  # when the run began that this process is a further generation of
+        self.continues = False  # whether this process is a further generation of a run
 
     @cached_property
     def recorded(self) -> Mapping[int, overlay.FollowUp]:
@@ -205,15 +203,18 @@ class Run(Context):
 
     def needs_session(self, issue: int) -> bool:
         """Tell whether a session is to be started, or taken up, and the item has not had its turn in this run."""
-        result = self.result(issue) or {}
-        had = self.continues is not None and float(result.get("ended", 0)) >= self.continues
-        return self.facts(issue).needs_session and not had
+        return self.facts(issue).needs_session and not self._had(self.result(issue))
 
     def was_refused(self, issue: int) -> bool:
         """Tell whether an earlier generation of this run has merged, and mended, as often as it may, in vain."""
-        merge = self.merge(issue) or {}
-        had = self.continues is not None and float(merge.get("ended", 0)) >= self.continues
-        return had and self.facts(issue).merge in REFUSED
+        return self._had(self.merge(issue)) and self.facts(issue).merge in REFUSED
+
+    def _had(self, receipt: Receipt | None) -> bool:
+        """Tell whether an earlier generation of this run wrote a receipt: the same process, before it replaced itself.
+
+        By who wrote it and not by when: somebody may have set the clock.
+        """
+        return self.continues and receipt is not None and receipt.get("writer") == self.folder.writer
 
     def settled(self, issue: int) -> bool:
         """Tell whether nothing is left to do for an item."""
@@ -222,9 +223,11 @@ class Run(Context):
     @property
     def spent(self) -> float:
         """What all sessions have cost so far, in US dollars, as far as their agents say."""
-        issues = (*self.folder.issues(), LANDING)
-        receipts = (found for issue in issues for found in (self.result(issue), self.mend(issue)) if found)
-        return sum(float(found.get("spent") or 0) for found in receipts)
+        return sum(self.spent_on(issue) for issue in (*self.folder.issues(), LANDING))
+
+    def spent_on(self, issue: int) -> float:
+        """What the sessions of an item, or of the landing, have cost: its work's, and those that mended."""
+        return sum(float((receipt or {}).get("spent") or 0) for receipt in (self.result(issue), self.mend(issue)))
 
     @property
     def complete(self) -> bool:

@@ -4,12 +4,16 @@ Rules:
 - The latest attempt decides. Alive: wait for it. Finished and not yet judged: judge it. Dead without a record:
   crashed, and tried again. Judged: a new attempt, for the same line was typed again.
 - Two agents never work in one worktree.
-- `transient` and `timeout` alone are tried again by themselves, up to `retries` times.
+- `transient`, `timeout` and `turns` alone are tried again by themselves, up to `retries` times.
+- An agent is handed what is left of its item's budget, and none is started where nothing is left.
+- A renewal of quota that an earlier line was told is waited for by the next one too, unless another agent or
+  model is chosen.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import threading
 import time
@@ -31,6 +35,7 @@ from work_milestone import (
     session_env,
 )
 from work_milestone.agent import Call
+from work_milestone.breaker import FARTHEST
 from work_milestone.errors import MilestoneError
 from work_milestone.plan import Item
 from work_milestone.receipts import LANDING, Receipt
@@ -101,10 +106,11 @@ def see_through(run: Run, issue: int, attempt: Callable[[], Session], prepare: C
     """Make attempts until one counts; `prepare` is called before each but the first."""
     retries, revived = run.settings.retries, False
     while True:
-        if run.attempt_state(issue) in ("none", "judged") and not _may_start(run):
+        before = run.attempt_state(issue)
+        if before in ("none", "judged") and not _may_start(run, issue):
             return Session.STOPPED
         status = attempt()
-        _note(run, issue, status)
+        _note(run, issue, status, outlived=before == "finished")
         if halting.was_asked(run, issue):
             return status
         if status in UNDECIDED and not revived and not process.stopping.is_set():
@@ -116,32 +122,58 @@ def see_through(run: Run, issue: int, attempt: Callable[[], Session], prepare: C
             run.breaker.await_backoff()
         else:
             return status
-        if not _may_start(run):
+        if not _may_start(run, issue):
             return status
         run.tell("spawn", "retry", f"{status}; attempt {run.folder.attempts(issue) + 1} follows", issue=issue or None)
         prepare()
 
 
-def _may_start(run: Run) -> bool:
-    """Wait until a session may start; tell whether any may in this run. Raise Stopped when it is stopped meanwhile."""
+def _may_start(run: Run, issue: int) -> bool:
+    """Wait until a session of an item may start; tell whether one may. Raise Stopped when the run is stopped."""
     limit = run.settings.total_budget_usd
     if limit is not None and run.spent >= limit:
         run.breaker.halt(f"${run.spent:.2f} are spent, and total_budget_usd is ${limit:g}; raise it to go on")
-    return run.breaker.await_open()
+    if not run.breaker.await_open():
+        return False
+    if spent := preparation.find_overspent(run, issue):
+        run.tell("spawn", "budget", spent, issue=issue or None)
+    return not spent
 
 
-def _note(run: Run, issue: int, status: Session) -> None:
-    """Tell the breaker what a session's end means for the others."""
+def _note(run: Run, issue: int, status: Session, *, outlived: bool) -> None:
+    """Tell the breaker what a session's end means for the others; `outlived` of one whose run was gone by then."""
     receipt = max((run.result(issue) or {}, run.mend(issue) or {}), key=lambda found: int(found.get("attempt") or 0))
-    until, ended = receipt.get("until"), float(receipt.get("started") or 0) + float(receipt.get("elapsed") or 0)
-    earlier = ended < run.began  # it outlived its run: who types the line again may have logged in, or bought more
     if status is Session.QUOTA:
-        if not (earlier if until is None else ended < until <= time.time()):  # else it is renewed by now
+        until = _renewal(receipt)
+        # Else it is renewed by now, or whoever typed the line again may have bought more.
+        if not outlived if until is None else until > time.time():
             run.breaker.pause(until, str(receipt.get("detail")))
-    elif status is Session.AUTH and not earlier:
+    elif status is Session.AUTH and not outlived:
         run.breaker.halt(str(receipt.get("detail")))
     elif status in WITH_WORK:
         run.breaker.succeed()
+
+
+def _renewal(receipt: Receipt) -> float | None:
+    """Return when a quota is renewed, as it was told at a session's end; None when nobody knows.
+
+    It is never longer until then than it was at that end, whatever the clock has been set to since.
+    """
+    until, started, elapsed = (float(receipt.get(name) or 0) for name in ("until", "started", "elapsed"))
+    ended = started + elapsed
+    return min(until, time.time() + until - ended) if ended < until <= ended + FARTHEST else None
+
+
+def await_quota(run: Run) -> None:
+    """Hold back what an earlier line was told to wait for: whoever types it again is refused again before that."""
+    for issue in (*run.items, LANDING):
+        now = session_settings(run.settings, run.items.get(issue))
+        for receipt in (run.result(issue), run.mend(issue)):
+            if receipt is None or receipt["status"] != Session.QUOTA or run.settled(issue):
+                continue
+            until, same = _renewal(receipt), (receipt.get("agent"), receipt.get("model")) == (now.agent, now.model)
+            if same and until is not None and until > time.time():
+                run.breaker.pause(until, str(receipt.get("detail")))
 
 
 def _attempt(run: Run, item: Item) -> Session:
@@ -165,7 +197,7 @@ def take_up(run: Run, issue: int) -> Session | None:
         return None
     if state == "alive":
         session = run.folder.load(run.folder.attempt(issue, number) / "session.json") or {}
-        since = time.time() - float(session.get("started", time.time()))
+        since = max(0.0, time.time() - float(session.get("started", time.time())))
         run.tell("spawn", "adopted", f"attempt {number} is still at work", issue=issue or None, elapsed=since)
         await_end(run, issue, number, lambda: attempts.wait(run.folder.attempt(issue, number)))
     return results.judge(run, issue, number)
@@ -185,7 +217,7 @@ def start(run: Run, issue: int, item: Item | None, prompt: Path, **fields: Any) 
     worktree = run.folder.load(run.folder.receipt(issue, "worktree")) or {}
     lock = run.folder.load(run.folder.receipt(issue, "lock")) or {}
     number, kind = int(worktree["attempt"]), Kind(worktree["kind"])
-    settings, place = session_settings(run.settings, item), Path(worktree["path"])
+    settings, place = _within_budget(run, issue, session_settings(run.settings, item)), Path(worktree["path"])
     _require_place(run, worktree)
     agent, going_on = agents.find(settings.agent, run.settings.agents), str(worktree.get("conversation") or "")
     conversation = going_on or (str(uuid.uuid4()) if agent.resumes and agent.names_conversations else "")
@@ -215,6 +247,13 @@ def start(run: Run, issue: int, item: Item | None, prompt: Path, **fields: Any) 
     told = _describe(settings, number) + (", the conversation goes on" if going_on else "")
     run.tell("spawn" if kind is Kind.WORK else kind.value, "started", told, issue=issue or None)
     return begun
+
+
+def _within_budget(run: Run, issue: int, settings: SessionSettings) -> SessionSettings:
+    """Leave of a budget what the item has not spent: an agent reckons anew each time, also in the same conversation."""
+    if settings.budget_usd is None:
+        return settings
+    return dataclasses.replace(settings, budget_usd=settings.budget_usd - run.spent_on(issue))
 
 
 def _require_place(run: Run, worktree: Receipt) -> None:

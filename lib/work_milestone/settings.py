@@ -28,7 +28,7 @@ from pydantic import (
 )
 from pydantic.types import StrictBool
 
-from work_milestone import fields, yaml_files
+from work_milestone import fields, machine, yaml_files
 from work_milestone.agent_settings import BUILT_IN, MODELS, NAME, OWN, AgentSettings, Variable, Variables, check_agent
 from work_milestone.branches import branch_fault
 from work_milestone.errors import PlanError, SettingsError
@@ -59,6 +59,7 @@ def default_max_sessions() -> int:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         memory = 4 * _GIB
+    memory = min(memory, machine.memory_limit() or memory)
     return max(1, min(memory // (2 * _GIB), 2 * (os.cpu_count() or 1)))
 
 
@@ -93,7 +94,7 @@ def _remote(value: object) -> object:
 
 
 class Settings(BaseModel):
-    """The settings of a run. `timeout` and `backoff` are in seconds, `budget_usd` is for each session.
+    """The settings of a run. `timeout` and `backoff` are in seconds, `budget_usd` is for each item.
 
     `remote` is None when nobody has set it, the name of a remote, or "none": then nothing is ever pushed.
     `gates` is None when nobody has set it: as the run had it before, and "all" in the beginning.

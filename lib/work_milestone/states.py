@@ -26,6 +26,7 @@ class Session(StrEnum):
     BLOCKED = "blocked"
     FAILED = "failed"
     TIMEOUT = "timeout"
+    TURNS = "turns"
     BUDGET = "budget"
     QUOTA = "quota"
     TRANSIENT = "transient"
@@ -55,8 +56,9 @@ class Merge(StrEnum):
 
 WITH_WORK = frozenset({Session.COMPLETE, Session.PARTIAL})
 REFUSED = frozenset({Merge.CONFLICT, Merge.GATE, Merge.DROPPED})
-RETRIED = frozenset({Session.TIMEOUT, Session.TRANSIENT})
-RESUMED = RETRIED | {Session.QUOTA, Session.STOPPED}  # a conversation that was cut short, for no reason of its own
+RETRIED = frozenset({Session.TIMEOUT, Session.TURNS, Session.TRANSIENT})
+# A conversation that was cut short, and that can be gone on with where it is still known.
+RESUMED = RETRIED | {Session.QUOTA, Session.BUDGET, Session.STOPPED, Session.CRASHED}
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ GRACE = 2.0  # seconds between TERM and KILL
 BOUND = 10.0  # seconds after which what cannot be killed is given up, and said so
 RECORD_SIZE = 2048  # bytes; exit.json is padded to it, so that a full disk cannot refuse it
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+CUT = ": the session's output may be cut"  # ends the error of a session whose disk was full
 LINUX = sys.platform == "linux"
 
 
@@ -164,7 +165,7 @@ class Session:
             else:
                 code = os.WEXITSTATUS(self.status)
         if self.agent and not self.error and (full := _find_fault_of_disk(self.folder)):
-            self.error = f"{full}: the session's output may be cut"
+            self.error = full + CUT
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         ended = self.began + time.monotonic() - self.clock
         text = (

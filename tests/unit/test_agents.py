@@ -7,7 +7,9 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -140,6 +142,11 @@ RENEWALS: list[tuple[str, float | None]] = [
     ("limit; resets 12am (UTC)", NOON + 12 * HOUR),
     ("limit; resets 11am (UTC)", NOON + 23 * HOUR),
     ("limit; resets 00:00 (UTC)", NOON + 12 * HOUR),
+    ("limit; resets 3pm (Europe/Berlin)", NOON + 2 * HOUR),
+    ("limit; resets 1pm (Europe/Berlin)", NOON + 24 * HOUR),
+    ("limit; resets 3pm (America/New_York)", NOON + 8 * HOUR),
+    ("limit; resets 17:45 (Asia/Kolkata)", NOON + HOUR / 4),
+    ("limit; resets 9am (Asia/Tokyo)", NOON + 12 * HOUR),
     ("", None),
     ("limit", None),
     ("resets soon", None),
@@ -170,6 +177,21 @@ def test_a_clock_time_without_a_zone_is_the_machines_own(hour: int, zone: float)
     twelve = f"{(hour - 1) % 12 + 1}:30{'am' if hour < 12 else 'pm'}"
     for words in (f"limit; resets at {hour:02}:30", f"limit; resets {twelve}", f"resets {twelve} (Europe/Nowhere)"):
         assert find_renewal(words, NOON) == until, words
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "x" * 60, "Europe", "a\x00b", "Mars/Nord", " "])
+def test_a_zone_that_nobody_knows_is_the_machines_own(name: str, zone: float) -> None:
+    assert find_renewal(f"resets 10:30pm ({name})", NOON) == find_renewal("resets 10:30pm", NOON)
+
+
+@pytest.mark.parametrize(
+    ("day", "name", "hour"),
+    [("2026-03-29", "Europe/Berlin", 23), ("2026-10-25", "Europe/Berlin", 25), ("2026-07-01", "Europe/Berlin", 24)],
+)
+def test_a_day_is_as_long_as_its_zone_has_it(day: str, name: str, hour: int) -> None:
+    """In spring and autumn the clocks are changed in the night before."""
+    begins = datetime.fromisoformat(f"{day}T00:00").replace(tzinfo=ZoneInfo(name)).timestamp()
+    assert find_renewal(f"resets 12am ({name})", begins + 1) == begins + hour * HOUR
 
 
 @given(st.text() | st.from_regex(r"(resets? |in |try again in )[0-9]{1,12}[:|. ]?[0-9]{0,4} ?[a-z]{0,7}"))
@@ -213,7 +235,7 @@ EXITS = [
     ("refused", 1, error(None, "Connection error.", api_error="connection_failed"), "", Session.TRANSIENT),
     ("cut off", 1, error(None, "Connection error.", terminal_reason="api_error"), "", Session.TRANSIENT),
     ("not logged in", 1, error(None, "Not logged in. Please run /login"), "", Session.AUTH),
-    ("turns", 1, result(subtype="error_max_turns", result=..., is_error=True), "", Session.FAILED),
+    ("turns", 1, result(subtype="error_max_turns", result=..., is_error=True), "", Session.TURNS),
     ("budget", 1, result(subtype="error_max_budget_usd", result=..., is_error=True), "", Session.BUDGET),
     ("bad flag", 1, "", "error: unknown option '--x'\n", Session.FAILED),
     ("unknown session", 1, "", "No conversation found with session ID: 0\n", Session.CRASHED),
@@ -240,7 +262,7 @@ def test_claude_exit(code: int, stdout: str, stderr: str, status: Session) -> No
 
 def test_only_what_passes_is_tried_again() -> None:
     retried = {name for name, code, stdout, stderr, _ in EXITS if CLAUDE.judge(code, stdout, stderr).status in RETRIED}
-    assert retried == {"408", "429", "500", "529", "refused", "cut off"}
+    assert retried == {"turns", "408", "429", "500", "529", "refused", "cut off"}
 
 
 def test_details_name_what_to_do() -> None:

@@ -35,6 +35,7 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = time.time()
     monkeypatch.setattr(Breaker, "_sleep", lambda _self, seconds: slept.append(seconds))
     monkeypatch.setattr(time, "time", lambda: now + sum(slept))
+    monkeypatch.setattr(time, "monotonic", lambda: sum(slept))
     monkeypatch.setattr(random, "uniform", lambda low, high: (low + high) / 2)
     return slept
 
@@ -131,6 +132,25 @@ def test_a_known_renewal_leaves_no_row_behind(heard: Heard, naps: list[float]) -
         one.pause(until, "limit")
         one.await_open()
     assert naps == pytest.approx([5, 300])
+
+
+@pytest.mark.parametrize("seconds", [33 * 86400.0, 1e9])
+def test_a_renewal_too_far_off_to_be_one_counts_as_not_known(heard: Heard, naps: list[float], seconds: float) -> None:
+    one = Breaker(2, heard.tell)
+    one.pause(time.time() + seconds, "limit")
+    assert one.await_open()
+    assert naps == pytest.approx([300])
+
+
+@pytest.mark.parametrize(("change", "left"), [(-86400.0, 60), (-1.0, 60), (0.0, 60), (20.0, 40), (86400.0, 0)])
+def test_setting_the_clock_makes_no_pause_longer(
+    heard: Heard, naps: list[float], monkeypatch: pytest.MonkeyPatch, change: float, left: float
+) -> None:
+    one, before = Breaker(2, heard.tell), time.time()
+    one.pause(before + 60, "limit")
+    monkeypatch.setattr(time, "time", lambda: before + change + sum(naps))
+    assert one.await_open()
+    assert sum(naps) == pytest.approx(left)
 
 
 # failures in a row

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from work_milestone import machine
 from work_milestone import settings as chosen
 from work_milestone.agent_settings import BUILT_IN, check_agent
 from work_milestone.errors import SettingsError
@@ -355,13 +356,16 @@ def test_the_rest_of_a_session(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pages", "cores", "expected"),
-    [(1, 8, 1), (16, 4, 8), (8, 16, 4), (64, None, 2)],
+    ("pages", "limit", "cores", "expected"),
+    [(1, None, 8, 1), (16, None, 4, 8), (8, None, 16, 4), (64, None, None, 2), (64, 4, 8, 2), (8, 64, 8, 4)],
 )
-def test_max_sessions(monkeypatch: pytest.MonkeyPatch, pages: int, cores: int | None, expected: int) -> None:
+def test_max_sessions(
+    monkeypatch: pytest.MonkeyPatch, pages: int, limit: int | None, cores: int | None, expected: int
+) -> None:
     sizes = {"SC_PHYS_PAGES": pages, "SC_PAGE_SIZE": 1 << 30}
     monkeypatch.setattr(os, "sysconf", sizes.__getitem__)
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(machine, "memory_limit", lambda: limit << 30 if limit else None)
     assert chosen.default_max_sessions() == expected
 
 
@@ -371,6 +375,7 @@ def test_max_sessions_without_sysconf(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "sysconf", refuse)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(machine, "memory_limit", lambda: None)
     assert chosen.default_max_sessions() == 2
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, get_args
 
 import pytest
 from work_milestone import plan as plans
-from work_milestone.states import RETRIED, WITH_WORK, Facts, Merge, Session
+from work_milestone.states import RESUMED, RETRIED, WITH_WORK, Facts, Merge, Session
 
 PLANNED = get_args(plans.Status)
 SESSIONS = (None, *Session)
@@ -74,7 +74,7 @@ def expect(row: Row) -> str:
 
 
 def test_table_is_whole() -> None:
-    assert len(TABLE) == len(set(TABLE)) == 5 * 12 * 7 * 8 * 5
+    assert len(TABLE) == len(set(TABLE)) == 5 * 13 * 7 * 8 * 5
 
 
 @pytest.mark.parametrize("git", GIT)
@@ -178,7 +178,10 @@ def test_words_of_the_session_are_shown_until_there_is_work() -> None:
 
 
 def test_closed_sets() -> None:
-    assert " ".join(Session) == "complete partial blocked failed timeout budget quota transient auth stopped crashed"
+    assert (
+        " ".join(Session) == "complete partial blocked failed timeout turns budget quota transient auth stopped crashed"
+    )
     assert " ".join(Merge) == "merged conflict gate dropped waiting skipped"
-    assert {Session.TIMEOUT, Session.TRANSIENT} == RETRIED
+    assert {Session.TIMEOUT, Session.TURNS, Session.TRANSIENT} == RETRIED
+    assert {Session.QUOTA, Session.BUDGET, Session.STOPPED, Session.CRASHED} == RESUMED - RETRIED
     assert {Session.COMPLETE, Session.PARTIAL} == WITH_WORK
