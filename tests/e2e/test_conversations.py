@@ -3,108 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
-import sys
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from tests.e2e.harness import Sandbox, await_line, await_text, item, plan
-
-# A `claude` that keeps a transcript per conversation, in `$OUT/talk`, and refuses one that it does not know. What a
-# turn does is shell, in `$OUT/turn-NAME-TURN`, else plain work; `end STATUS COST WORDS` prints the result, of which
-# the cost is that of the whole conversation.
-CLAUDE = """#!{python}
-import json, os, pathlib, subprocess, sys
-
-out = pathlib.Path(os.environ["OUT"])
-name = os.environ["MILESTONE_ITEM"]
-if os.environ["MILESTONE_KIND"] != "work":
-    name += "-" + os.environ["MILESTONE_KIND"]
-how = next(word for word in sys.argv if word in ("--session-id", "--resume"))
-talk = sys.argv[sys.argv.index(how) + 1]
-script = out / "talk" / (talk + ".jsonl")
-row = {{"name": name, "talk": talk, "how": how, "cwd": os.getcwd(), "prompt": sys.stdin.read(),
-       "left": sorted(str(path) for path in pathlib.Path(".").glob("half*"))}}
-fd = os.open(out / "turns", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-if how == "--resume" and not script.exists():
-    os.write(fd, (json.dumps(row | {{"how": "unknown"}}) + "\\n").encode())
-    sys.exit("No conversation found with session ID: " + talk)
-if how == "--session-id" and script.exists():
-    sys.exit("Error: Session ID " + talk + " is already in use.")
-os.write(fd, (json.dumps(row) + "\\n").encode())
-script.parent.mkdir(exist_ok=True)
-with script.open("a") as file:
-    file.write("turn\\n")
-turns = [json.loads(line)["name"] for line in (out / "turns").read_text().splitlines()].count(name)
-own = out / ("turn-%s-%d" % (name, turns))
-done = own if own.exists() else out / ("turn-%s" % name)
-code = done.read_text() if done.exists() else "work; end COMPLETE 0.25"
-env = dict(os.environ, NAME=name)
-sys.exit(subprocess.run(["/bin/sh", "-c", {shell!r} + code], env=env).returncode)
-"""
-SHELL = """
-commit() { git add -A && git commit -qm "$1"; }
-work() { echo "work on $MILESTONE_ITEM" > "item-$MILESTONE_ITEM.txt"; commit "fix: work on $MILESTONE_ITEM"; }
-result() { printf '{"type": "result", "subtype": "success", "total_cost_usd": %s, "session_id": "0", ' "$1"; }
-end() { result "$2"; printf '"is_error": false, "result": "STATUS: %s"}\\n' "$1"; exit 0; }
-error() { result "$2"; printf '"is_error": true, "api_error_status": %s, "result": "%s"}\\n' "$1" "$3"; exit 1; }
-half() { echo half > half.txt; }
-"""
-FOREVER = "exec sleep 1000"
-OVERLOADED = "half; error 529 0.50 Overloaded"
-FINISH = "test -f half.txt || exit 9; work; end COMPLETE 0.75"
+from tests.e2e.talks import FINISH, FOREVER, OVERLOADED, cost, hows, make, require_one_conversation, turn, turns
 
 
-@pytest.fixture
-def talks(box: Sandbox) -> Sandbox:
-    """A sandbox with a `claude` on PATH."""
-    program = box.outside / "bin/claude"
-    program.parent.mkdir()
-    program.write_text(CLAUDE.format(python=sys.executable, shell=SHELL))
-    program.chmod(0o755)
-    box.env["PATH"] = f"{program.parent}:{box.env['PATH']}"
-    return box
-
-
-def make(box: Sandbox, issues: Iterable[int] = (1,), **settings: Any) -> Sandbox:
-    pre = settings.pop("pre", ())
-    files = settings.pop("files", None)
-    own = {"agent": "claude", "command": None, "retries": 0, **settings}
-    return box.make(plan([[item(issue) for issue in issues]], pre=pre), files=files, **own)
-
-
-def turn(box: Sandbox, name: int | str, script: str) -> None:
-    """Say what a turn does: `42-1` the first of item 42, `42` every other; `42-fix-1` where one mends."""
-    (box.outside / f"turn-{name}").write_text(script + "\n")
-
-
-def turns(box: Sandbox, name: int | str | None = None) -> list[dict[str, Any]]:
-    """The turns of all sessions, or of one item's, as they began."""
-    rows = [json.loads(line) for line in box.lines("turns")]
-    return [row for row in rows if name is None or row["name"] == str(name)]
-
-
-def hows(box: Sandbox, name: int | str | None = None) -> list[str]:
-    return [row["how"].removeprefix("--") for row in turns(box, name)]
-
-
-def require_one_conversation(box: Sandbox, name: int | str, count: int = 2, left: str = "half.txt") -> None:
-    """One id, one worktree, begun once; each turn after the first found what the one before had not committed."""
-    rows = turns(box, name)
-    assert hows(box, name) == ["session-id", *["resume"] * (count - 1)]
-    assert len({row["talk"] for row in rows}) == len({row["cwd"] for row in rows}) == 1
-    assert [row["left"] for row in rows[1:]] == [[left]] * (count - 1)
-    for row in rows[1:]:
-        assert "Your session was cut short" in row["prompt"]
-        assert "Item " not in row["prompt"], "the task was given before"
-
-
-def cost(text: str) -> list[str]:
-    return re.findall(r"\$[0-9.]+", text.splitlines()[-1])
+def journal(box: Sandbox) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (box.root / ".milestone/3/journal.jsonl").read_text().splitlines()]
 
 
 # cut short, and gone on with
@@ -458,6 +368,53 @@ def test_a_run_stops_where_its_budget_is_spent_and_goes_on_when_that_is_raised(t
     talks.require_clean()
 
 
+def budgets(box: Sandbox) -> list[str]:
+    """What the program was allowed to spend, session by session."""
+    found = (json.loads(path.read_text())["argv"] for path in sorted(box.root.glob(".milestone/3/**/session.json")))
+    return [argv[argv.index("--max-budget-usd") + 1] for argv in found]
+
+
+def test_an_items_budget_is_for_all_of_its_sessions(talks: Sandbox) -> None:
+    """The program reckons from nothing each time, also in the same conversation."""
+    make(talks, retries=2, budget_usd=1.0)
+    turn(talks, "1-1", "half; error 529 0.30 Overloaded")
+    turn(talks, "1-2", "error 529 0.70 Overloaded")
+    turn(talks, "1", FINISH)
+    talks.milestone()
+    assert budgets(talks) == ["1", "0.7", "0.3"]
+    require_one_conversation(talks, 1, 3)
+
+
+def test_an_item_that_has_spent_its_budget_goes_on_when_that_is_raised(talks: Sandbox) -> None:
+    make(talks, (1, 2), budget_usd=0.5, pre=["! test -e broken"])
+    turn(
+        talks, "1-1", """half; result 0.60; printf '"is_error": true, "subtype": "error_max_budget_usd"}\\n'; exit 1"""
+    )
+    turn(talks, "1", "touch broken; git add broken; test -f half.txt || exit 9; work; end COMPLETE 0.75")
+    turn(talks, "1-fix", "git rm -q broken; commit 'fix: broken'; end COMPLETE 0.5")
+    assert "#1 budget: its budget is spent; raise budget_usd" in talks.milestone(rc=1).out
+    done = talks.milestone(rc=1)
+    assert "$0.60 of $0.5 are spent; raise budget_usd" in done.out
+    assert hows(talks, 1) == ["session-id"]
+    assert "item-2.txt" in talks.files("milestone/3-test")
+    talks.milestone("budget_usd=2")
+    require_one_conversation(talks, 1)
+    assert budgets(talks) == ["0.5", "1.4", "1.25", "0.5"], "what mends is the item's too"
+    talks.require_landed(1, 2)
+    talks.require_clean()
+
+
+def test_a_new_session_of_an_item_has_what_the_earlier_one_left(talks: Sandbox) -> None:
+    make(talks, budget_usd=0.5)
+    turn(talks, "1-1", "error 400 0.20 bad")
+    turn(talks, "1-2", "error 400 0.40 bad")
+    talks.milestone(rc=1)
+    talks.milestone(rc=1)
+    assert "$0.60 of $0.5 are spent; raise budget_usd" in talks.milestone(rc=1).out
+    assert budgets(talks) == ["0.5", "0.3"]
+    assert len(list((talks.root / ".milestone/3/worktrees").iterdir())) == 1
+
+
 def test_a_conversation_survives_a_run_without_money(talks: Sandbox) -> None:
     make(talks, total_budget_usd=0.4)
     turn(talks, "1-1", OVERLOADED)
@@ -473,10 +430,11 @@ def test_a_conversation_survives_a_run_without_money(talks: Sandbox) -> None:
 
 
 def test_quota_in_the_middle_of_eight_sessions_holds_all_back_and_fails_none(talks: Sandbox) -> None:
+    """Used up by the first four but for one, and renewed 5 s after the first of them was told so."""
     make(talks, range(1, 9), max_sessions=4, retries=0)
     script = """
         if ! mkdir "$OUT/second-$MILESTONE_ITEM" 2>/dev/null; then test -f half.txt || exit 9; fi
-        now=$(date +%s); flock "$OUT/mutex" sh -c '[ -e "$OUT/until" ] || echo $(($1 + 3)) > "$OUT/until"' - "$now"
+        now=$(date +%s); flock "$OUT/mutex" sh -c '[ -e "$OUT/until" ] || echo $(($1 + 5)) > "$OUT/until"' - "$now"
         until=$(cat "$OUT/until")
         if [ "$now" -lt "$until" ] && [ "$MILESTONE_ITEM" != 1 ]; then
             echo half > half.txt; error 429 0.25 "usage limit reached|$until"; fi
@@ -491,6 +449,13 @@ def test_quota_in_the_middle_of_eight_sessions_holds_all_back_and_fails_none(tal
     assert "failed" not in done.out
     assert done.out.count("no session starts before") == 1
     assert cost(done.out) == ["$4.00"]
+    told, renewed = journal(talks), float((talks.outside / "until").read_text())
+    after = told[next(number for number, row in enumerate(told) if row["outcome"] == "quota") :]
+    starts = [row for row in after if (row["step"], row["outcome"]) == ("spawn", "started")]
+    assert starts, "those cut short, and those that had waited"
+    assert [row for row in starts if row["time"] < renewed - 0.01] == [], "work and pause, and nothing beside them"
+    cut = [row["issue"] for row in told if (row["step"], row["outcome"]) == ("spawn", "quota")]
+    assert sorted(cut) == sorted(row["issue"] for row in told if row["outcome"] == "retry")
     talks.require_landed(*range(1, 9))
     talks.require_clean()
 
@@ -500,17 +465,55 @@ def test_a_run_that_waits_for_quota_is_stopped_at_once(talks: Sandbox) -> None:
     turn(talks, "1-1", "half; error 429 0.50 'usage limit reached, resets in 5 hours'")
     turn(talks, "2", "half; error 429 0.50 'usage limit reached, resets in 5 hours'")
     run = talks.start()
-    await_text(talks.root / ".milestone/3/journal.jsonl", '"quota"')
+    for issue in (1, 2):
+        await_text(talks.root / f".milestone/3/items/{issue}/result.json", '"quota"')
     began = time.monotonic()
     run.send_signal(signal.SIGINT)
     assert run.wait() == 130
     assert time.monotonic() - began < 30
+    # The next line knows of it, and is stopped as well. What the program said of when is the only thing that changes.
+    (talks.outside / "output").unlink()
+    run = talks.start()
+    await_text(talks.outside / "output", "2 items in 1 wave\n")
+    run.send_signal(signal.SIGINT)
+    assert run.wait() == 130
+    assert "no session starts before" in (talks.outside / "output").read_text()
+    assert hows(talks) == ["session-id"] * 2
+    for issue in (1, 2):
+        path = talks.root / f".milestone/3/items/{issue}/result.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"until": time.time() + 0.5}))
     turn(talks, "1", FINISH)
     turn(talks, "2", FINISH)
     talks.milestone()
     require_one_conversation(talks, 1)
     talks.require_landed(1, 2)
     talks.require_clean()
+
+
+@pytest.mark.parametrize("chosen", ["model=haiku", "agent=command command=work"])
+def test_a_quota_that_is_another_agents_or_models_is_not_waited_for(talks: Sandbox, chosen: str) -> None:
+    make(talks, (1, 2), max_sessions=1)
+    turn(talks, 1, "error 429 0.50 'usage limit reached, resets in 5 hours'")
+    run = talks.start()
+    await_text(talks.root / ".milestone/3/journal.jsonl", '"quota"')
+    run.send_signal(signal.SIGINT)
+    assert run.wait() == 130
+    turn(talks, 1, "work; end COMPLETE 0.75")
+    line = talks.script("line.sh", '. "$OUT/agent.sh"')
+    talks.milestone(*(word.replace("=work", f"={line}") for word in chosen.split()))
+    talks.require_landed(1, 2)
+
+
+def test_a_quota_of_which_nobody_says_when_it_is_renewed_is_tried_by_the_next_line(talks: Sandbox) -> None:
+    make(talks, retries=0)
+    turn(talks, "1-1", "half; error 429 0.50 'usage limit reached'")
+    turn(talks, "1", FINISH)
+    run = talks.start()
+    await_text(talks.root / ".milestone/3/journal.jsonl", '"quota"')
+    run.send_signal(signal.SIGINT)
+    assert run.wait() == 130
+    assert "no session starts before" not in talks.milestone().out
+    require_one_conversation(talks, 1)
 
 
 def test_quota_that_was_renewed_while_no_run_was_there_is_not_waited_for(talks: Sandbox) -> None:
