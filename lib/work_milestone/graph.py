@@ -156,7 +156,8 @@ class _Fresh:
 
 def _guard(action: Callable[..., None], *args: Any) -> TaskFailed | None:
     try:
-        action(*args)
+        with reporter.at_work:
+            action(*args)
     except MilestoneError as error:
         return TaskFailed(str(error), report=True)
     return None

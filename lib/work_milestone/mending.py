@@ -71,17 +71,15 @@ def give_up(run: Run, issue: int) -> None:
 def mend(run: Run, item: Item | None, need: Need) -> Session:
     """Work a session that mends, and its retries."""
     issue = item.issue if item else LANDING
-    with sessions.at_work:
-        _prepare(run, issue, item, need)
-        return sessions.see_through(
-            run, issue, lambda: _attempt(run, issue, item, need), lambda: _prepare(run, issue, item, need)
-        )
+    _prepare(run, issue, item, need)
+    return sessions.see_through(
+        run, issue, lambda: _attempt(run, issue, item, need), lambda: _prepare(run, issue, item, need)
+    )
 
 
 def take_up(run: Run, issue: int) -> None:
     """See a session that mends, begun by an earlier run, to its end."""
-    with sessions.at_work:
-        sessions.take_up(run, issue)
+    sessions.take_up(run, issue)
 
 
 def _attempt(run: Run, issue: int, item: Item | None, need: Need) -> Session:

@@ -14,10 +14,11 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from typing import Any, TextIO
 
-from work_milestone import generations, process, report, sessions
+from work_milestone import generations, process, report
 from work_milestone.errors import MilestoneError
 from work_milestone.files import private
 from work_milestone.journal import Event
@@ -26,6 +27,7 @@ from work_milestone.runs import Run
 from work_milestone.texts import span, wants_color
 
 OK, UNSETTLED, BROKEN = 0, 1, 2
+PATIENCE = 15.0  # seconds; a supervisor is done within TERM, 2 s, KILL, and a sweep
 BEGINNING = ("preflight", "baseline")  # where one of them fails, nothing is under way that could be summed up
 COLORS = {"complete": "32", "merged": "32", "passed": "32", "landed": "32", "closed": "32", "started": "36",
           "adopted": "36", "accepted": "33", "mended": "32", "settled": "1", "written": "2", "note": "33",
@@ -127,9 +129,9 @@ class Reporter:
         self.err.write(self.err.paint(f"{name}: ", "31") + f"this tool failed: {last}; {where}\n")
 
     def complete_run(self) -> None:
-        """End: wait for what was stopped to be written down, tell where all stands, set the exit code."""
+        """End: wait for what is under way in a stop to be written down, tell where all stands, set the exit code."""
         if process.stopping.is_set():
-            sessions.await_idle()
+            at_work.end(PATIENCE)
         failed = {name for name, *_ in self.failures}
         broken = any(broken for *_, broken in self.failures)
         if "followups" in failed and not (stopped_by or broken) and generations.can_follow(self.run):
@@ -175,6 +177,33 @@ def make(run: Run) -> type[Reporter]:
 
 # -- signals
 
+
+class _Steps:
+    """How many steps are under way; none begins any more once their end was waited for."""
+
+    def __init__(self) -> None:
+        self._count, self._over = 0, False
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            if self._over:
+                raise process.Stopped("the run is being stopped")
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def end(self, seconds: float) -> None:
+        """Wait until none is under way, at most `seconds`: each session has its result then, and no git is at work."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._count == 0, seconds)
+            self._over = True
+
+
+at_work = _Steps()
 stopped_by: list[int] = []
 
 

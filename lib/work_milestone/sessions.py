@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -47,7 +46,6 @@ from work_milestone.texts import last_line, shown
 UNDECIDED = frozenset({Session.CRASHED, Session.STOPPED})
 DEPTH = "MILESTONE_DEPTH"
 PROOF = 120.0  # seconds that `prove` may take
-PATIENCE = 15.0  # seconds; a supervisor is done within TERM, 2 s, KILL, and a sweep
 
 
 def is_done(run: Run, item: Item) -> bool:
@@ -57,40 +55,6 @@ def is_done(run: Run, item: Item) -> bool:
 
 def work(run: Run, item: Item) -> None:
     """Bring the item's session to a result: adopt, judge, or begin attempts until one counts."""
-    with at_work:
-        _work(run, item)
-
-
-def await_idle() -> None:
-    """Wait until every session that was stopped has its result, as long as ending it may take."""
-    at_work.await_none(PATIENCE)
-
-
-class _Counter:
-    """How many threads are inside a block."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._changed = threading.Condition()
-
-    def __enter__(self) -> None:
-        with self._changed:
-            self._count += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._count -= 1
-            self._changed.notify_all()
-
-    def await_none(self, seconds: float) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._count == 0, seconds)
-
-
-at_work = _Counter()
-
-
-def _work(run: Run, item: Item) -> None:
     if is_done(run, item) or (run.unmet(item) and run.attempt_state(item.issue) in ("none", "judged")):
         return
     see_through(run, item.issue, lambda: _attempt(run, item), lambda: preparation.begin_anew(run, item))
