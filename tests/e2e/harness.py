@@ -251,6 +251,13 @@ class Sandbox:
         assert len(history) == 2 or (base and history[1] == base), history
         assert len(self.git("rev-list", "--parents", "-1", "main").split()) == 3, "a merge has two parents"
 
+    def require_done(self, *issues: int) -> None:
+        """All is landed, nothing is left, and no item ever had two agents at once."""
+        self.require_landed(*issues)
+        self.await_idle()
+        self.require_clean()
+        assert self.lines("overlaps") == []
+
     def remove(self) -> None:
         """End whatever a failed test has left."""
         for one in self.processes():

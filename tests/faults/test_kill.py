@@ -63,11 +63,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
 def require_done(box: Sandbox, tree: str, starts: dict[int, int] | None = None) -> None:
     """All is as if nothing had happened."""
     assert box.rev("main^{tree}") == tree
-    box.require_landed(*ISSUES)
-    box.await_idle()
-    box.require_clean()
+    box.require_done(*ISSUES)
     assert box.starts() == (starts or dict.fromkeys(ISSUES, 1))
-    assert box.lines("overlaps") == []
 
 
 def was_struck(box: Sandbox) -> bool:
@@ -255,12 +252,9 @@ def make_mending(box: Sandbox, name: str, script: str) -> Sandbox:
 
 
 def require_mended(box: Sandbox, name: str, starts: int) -> None:
-    box.require_landed(11, 12)
-    box.await_idle()
-    box.require_clean()
+    box.require_done(11, 12)
     assert box.starts() == {11: 1, 12: 1}
     assert [name in own for own in box.names() if not own.isdecimal()] == [True] * starts
-    assert box.lines("overlaps") == []
     assert "broken" not in box.files()
     if name == "resolve":
         assert sorted(line for line in box.show("app.txt").splitlines() if "by" in line) == ["by 11", "by 12"]

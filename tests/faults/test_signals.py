@@ -33,11 +33,8 @@ def release(box: Sandbox) -> None:
 
 
 def require_done(box: Sandbox, **starts: int) -> None:
-    box.require_landed(11, 12, 13)
-    box.await_idle()
-    box.require_clean()
+    box.require_done(11, 12, 13)
     assert box.starts() == {11: 1, 12: 1, 13: 1} | {int(name[1:]): count for name, count in starts.items()}
-    assert box.lines("overlaps") == []
 
 
 @pytest.mark.parametrize(("signal", "code"), [("INT", 130), ("TERM", 143)])
@@ -52,6 +49,22 @@ def test_a_polite_stop_ends_the_sessions_and_says_so(box: Sandbox, signal: str, 
     box.mend(11)
     box.milestone()
     require_done(box, i11=2)
+
+
+@pytest.mark.parametrize(("signal", "code"), [("INT", 130), ("TERM", 143)])
+@pytest.mark.parametrize(
+    ("hook", "when"),
+    [("post-checkout", "pwd | grep -q worktrees"), ("reference-transaction", "grep -q heads/milestone")],
+)
+def test_a_stop_waits_for_a_step_under_way(box: Sandbox, hook: str, when: str, signal: str, code: int) -> None:
+    """A worktree or a branch that is being made is whole when the run has ended."""
+    stop = f'kill -{signal} "$(cat "$OUT/doit.pid")"; sleep 0.5; echo done >> "$OUT/whole"'
+    make_row(box).hook(hook, f'{when} && mkdir "$OUT/struck" 2> /dev/null && {{ {stop}; }}; exit 0')
+    box.milestone(rc=code)
+    assert box.processes() == []
+    assert box.lines("whole") == ["done"]
+    box.milestone()
+    require_done(box)
 
 
 @pytest.mark.parametrize("signal", ["INT", "TERM"])
