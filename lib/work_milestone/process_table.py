@@ -3,6 +3,7 @@
 Rules:
 - A process is known by its pid and its creation together, never by the pid alone.
 - What bears a mark is ended as a whole: TERM, `GRACE` seconds, KILL, until none is left.
+- What has cleared its environment bears none: a session's is found by its supervisor alone, for as long as that lives.
 - Only strangers that are being swept are looked at again and again: the kernel tells nobody but the parent.
 """
 
