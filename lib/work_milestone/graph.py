@@ -3,7 +3,7 @@
 Rules:
 - A receipt decides: it is the target, and `fresh` reads it and git. doit's own database is kept in memory alone,
   for it is written at the end only and would lose every step of a killed run.
-- A fault of the user's fails its task with its message; everything else escapes as what it is.
+- A fault of the user's, a full disk too, fails its task with its message; everything else escapes as what it is.
 - Loading never fails for want of a number or a plan: there are fewer tasks then, and preflight says why.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import gc
 import inspect
 import io
@@ -26,9 +27,11 @@ from doit.exceptions import InvalidDodoFile, TaskFailed
 from work_milestone import commandline, generations, remedies, reporter, schedule
 from work_milestone.errors import MilestoneError
 from work_milestone.plan import Item, Wave, list_plans
+from work_milestone.receipts import MEND
 from work_milestone.runs import Run
 from work_milestone.texts import count, one_line
 
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)  # any write may meet them
 Task = dict[str, Any]
 Action = Callable[[Run, Item], None]
 Check = Callable[[Run, Item], bool]
@@ -160,6 +163,11 @@ def _guard(action: Callable[..., None], *args: Any) -> TaskFailed | None:
             action(*args)
     except MilestoneError as error:
         return TaskFailed(str(error), report=True)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        place = error.filename or next((arg.folder.path for arg in args if isinstance(arg, Run)), Path.cwd())
+        return TaskFailed(f"{place}: cannot be written ({error.strerror}); {MEND}", report=True)
     return None
 
 

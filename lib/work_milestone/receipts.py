@@ -50,6 +50,7 @@ FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
 }
 Receipt = dict[str, Any]
 LANDING = 0  # as an issue: the landing has sessions too, which mend what keeps it back
+MEND = "make room or give yourself the right to write there, then type the same line again"
 PATIENCE = 20  # looks, 2 ms apart
 
 
@@ -190,10 +191,7 @@ def write_atomic(path: Path, text: str, *, durable: bool = False) -> None:
         if durable:
             _sync_folder(path.parent)
     except OSError as error:
-        raise ReceiptError(
-            f"{path}: cannot be written ({error.strerror}); make room or give yourself the right to write "
-            "there, then type the same line again"
-        ) from error
+        raise ReceiptError(f"{path}: cannot be written ({error.strerror}); {MEND}") from error
 
 
 def _encode(text: str) -> bytes:
@@ -244,7 +242,7 @@ class KernelLock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise ReceiptError(f"{self.path}: cannot be written ({error.strerror})") from error
+            raise ReceiptError(f"{self.path}: cannot be written ({error.strerror}); {MEND}") from error
         try:
             fcntl.flock(descriptor, how)
         except OSError:
@@ -253,8 +251,12 @@ class KernelLock:
         if os.fstat(descriptor).st_nlink == 0:  # its last holder took the file away before we had it
             os.close(descriptor)
             return False
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(descriptor)
+            raise ReceiptError(f"{self.path}: cannot be written ({error.strerror}); {MEND}") from error
         self._descriptor = descriptor
         return True
 

@@ -24,7 +24,7 @@ import psutil
 import yaml
 
 PLANS = Path(__file__).parents[1] / "plans"
-LIMIT = 25  # seconds; nothing here takes as long, unless it hangs
+LIMIT = 100  # seconds; nothing here takes as long, unless it hangs
 Items = Sequence[Sequence[Mapping[str, Any]]]
 
 AGENT = """
