@@ -1,4 +1,4 @@
-"""Pairs of times, what they come to, and the table that shows it."""
+"""Pairs of times and single figures, what they come to, and the tables that show it."""
 
 from __future__ import annotations
 
@@ -40,6 +40,28 @@ class Pairs:
                 f"{cpu:.4f}", work]  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Figure:
+    """Something measured some times, beside what it may be at most, if that is bounded."""
+
+    title: str
+    unit: str
+    values: Sequence[float]
+    bound: float | None = None
+
+    @property
+    def verdict(self) -> str:
+        """Whether the median keeps to the bound."""
+        if self.bound is None:
+            return ""
+        return "ok" if statistics.median(self.values) <= self.bound else "OVER"
+
+    def cells(self) -> list[str]:
+        """The figure as cells of a table."""
+        spread = [f"{of(self.values):.2f}" for of in (statistics.median, min, max)]
+        return [self.title, self.unit, *spread, "" if self.bound is None else f"{self.bound:g}", self.verdict]
+
+
 HEAD = ("", "ours s", "other s", "ratio", "bound", "", "our cpu s", "cpu ratio")
 
 
@@ -68,5 +90,14 @@ def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None
 
 def show_pairs(title: str, pairs: Sequence[Pairs]) -> None:
     """Print the table of some pairs."""
-    load = f"{os.getloadavg()[0]:.1f} processes ready on {os.cpu_count()} processors in the last minute"
-    show(f"{title} ({load})", HEAD, [pair.cells() for pair in pairs])
+    show(f"{title} ({_load()})", HEAD, [pair.cells() for pair in pairs])
+
+
+def show_figures(title: str, figures: Sequence[Figure]) -> None:
+    """Print the table of some figures."""
+    head = ("", "", "median", "least", "greatest", "bound", "")
+    show(f"{title} ({_load()})", head, [figure.cells() for figure in figures])
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.1f} processes ready on {os.cpu_count()} processors in the last minute"
