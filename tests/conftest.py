@@ -15,6 +15,27 @@ from work_milestone import process
 from work_milestone.runs import Run
 
 WATCHDOG = 60  # seconds; a command that hangs fails its test instead of the whole suite
+SLOWEST_FIRST = ("faults", "e2e", "integration", "unit")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Let a worker of `-n` that has come to its end take over what another has still before it."""
+    if config.getoption("numprocesses", None) and config.getoption("dist") == "no":
+        config.option.dist = "worksteal"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Have `-n auto` start three workers for two cores: a third of their time they wait, for disks and signals."""
+    cores = os.cpu_count() or 1
+    return cores + (cores + 1) // 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left alone with it at the end."""
+    ranks = {name: rank for rank, name in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda one: ranks.get(one.path.relative_to(Path(__file__).parent).parts[0], len(ranks)))
 
 
 @pytest.fixture(autouse=True, scope="session")

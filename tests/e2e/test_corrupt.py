@@ -55,13 +55,10 @@ IN_THE_MIDDLE = [
     *(f"items/3/{name}.json" for name in ("worktree", "lock")),
     *(f"items/3/attempts/1/{name}.json" for name in ("session", "exit", "supervisor")),
 ]
-DECISIVE = ("branch", "result", "merge", "session", "exit")  # damaged in every way, the others in some
-WAYS_IN_THE_MIDDLE = [
-    (name, how)
-    for name in IN_THE_MIDDLE
-    for how in DAMAGE
-    if Path(name).stem in DECISIVE or how in ("empty", "foreign", "hollow", "twisted")
-]
+# That all which is no receipt counts as absent is shown where receipts are read, in tests/unit/test_receipts.py:
+# one way stands for all of them here. The supervisor's record has a reader of its own.
+WAYS = ("empty", "hollow", "twisted")
+WAYS_IN_THE_MIDDLE = [(name, how) for name in IN_THE_MIDDLE for how in (DAMAGE if Path(name).stem == "exit" else WAYS)]
 AT_THE_END = [
     *(f"{name}.json" for name in ("branch", "baseline", "gates", "land", "milestone")),
     *(f"items/1/{name}.json" for name in ("worktree", "result", "merge")),
@@ -126,10 +123,12 @@ def damage(box: Sandbox, name: str, how: str) -> None:
     path.write_bytes(DAMAGE[how](path))
 
 
-def look(box: Sandbox) -> None:
-    """What only looks never fails for what it finds."""
-    assert box.doit("list", "n=3").rc in (0, 1, 3)  # 3 is doit's word for what cannot be loaded
-    assert box.doit("status", "n=3").rc in (0, 1, 3)
+def look(box: Sandbox, told: str = "") -> None:
+    """What only looks never fails for what it finds, and says what keeps it from looking."""
+    for word in ("list", "status"):
+        done = box.doit(word, "n=3")
+        assert done.rc in (0, 1, 3)  # 3 is doit's word for what cannot be loaded
+        assert done.rc == 0 or told in done.text
 
 
 @pytest.mark.parametrize(("name", "how"), WAYS_IN_THE_MIDDLE)
@@ -151,7 +150,7 @@ def test_a_damaged_receipt_in_the_middle(killed: Sandbox, name: str, how: str) -
     assert starts == {1: 1, 2: 1}
 
 
-@pytest.mark.parametrize("how", ["empty", "garbage", "foreign", "hollow", "twisted"])
+@pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("name", AT_THE_END)
 def test_a_damaged_receipt_at_the_end(finished: Sandbox, name: str, how: str) -> None:
     main = finished.rev()
@@ -169,7 +168,7 @@ def test_a_receipt_of_a_newer_version_is_refused(killed: Sandbox, name: str) -> 
     path = killed.root / FOLDER / name
     kept = path.read_bytes()
     path.write_bytes(_fields(path, version=99))
-    look(killed)
+    look(killed, "version 99")
     done = killed.milestone(rc=None)
     if done.rc:
         assert done.rc == 1
@@ -182,11 +181,13 @@ def test_a_receipt_of_a_newer_version_is_refused(killed: Sandbox, name: str) -> 
     assert killed.starts() == dict.fromkeys(ISSUES, 1)
 
 
-@pytest.mark.parametrize("name", ["branch.json", "land.json", "milestone.json", "items/1/merge.json"])
+@pytest.mark.parametrize(
+    "name", ["gates.json", "land.json", "milestone.json", "waves/1/relay.json", "items/1/merge.json"]
+)
 def test_a_receipt_of_a_newer_version_at_the_end(finished: Sandbox, name: str) -> None:
     path, main = finished.root / FOLDER / name, finished.rev()
     path.write_bytes(_fields(path, version=99))
-    look(finished)
+    look(finished, "version 99")
     assert finished.milestone(rc=None).rc in (0, 1)
     assert finished.rev() == main
     assert finished.starts() == dict.fromkeys(ISSUES, 1)

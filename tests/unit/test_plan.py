@@ -502,7 +502,9 @@ PLAIN = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(a
 @REUSED
 @given(
     data=st.dictionaries(
-        st.text(), st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+        st.text(),
+        st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8),
+        max_size=6,
     )
 )
 @pytest.mark.parametrize("loader", [yaml_files.LOADER, yaml.SafeLoader])
