@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,11 +58,22 @@ def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 class Sandbox:
     """A real git repository, with one commit on main."""
 
-    def __init__(self, root: Path) -> None:
+    base: str  # the first commit
+
+    def __init__(self, root: Path, template: Sandbox | None = None) -> None:
         self.root = root
-        root.mkdir(parents=True, exist_ok=True)
-        self.git("init", "-q", "-b", "main")
-        self.base = self.commit("chore: begin", {"README.md": "hello\n"})
+        if template:
+            shutil.copytree(template.root, root, symlinks=True, dirs_exist_ok=True)
+            self.base = template.base
+            self.git("update-index", "-q", "--refresh")  # copies have inodes of their own
+        else:
+            root.mkdir(parents=True)
+            self.git("init", "-q", "-b", "main")
+            self.base = self.commit("chore: begin", {"README.md": "hello\n"})
+
+    def copy(self, root: Path) -> Sandbox:
+        """Make another repository of this one, which is quicker than to make it anew."""
+        return Sandbox(root, self)
 
     def run_git(self, *args: str | bytes, cwd: Path | None = None, stdin: bytes = b"") -> bytes:
         """Run git; fail the test with git's words when git fails."""
@@ -125,10 +137,16 @@ class Sandbox:
         return Run(self.root, {"n": "7", **variables})
 
 
+@pytest.fixture(scope="session")
+def empty(isolated: None, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """The repository that each test begins with a copy of."""
+    return Sandbox(tmp_path_factory.mktemp("empty") / "repository")
+
+
 @pytest.fixture
-def sandbox(tmp_path: Path) -> Sandbox:
+def sandbox(empty: Sandbox, tmp_path: Path) -> Sandbox:
     """A repository of the test's own."""
-    return Sandbox(tmp_path.resolve() / "repository")
+    return empty.copy(tmp_path.resolve() / "repository")
 
 
 @pytest.fixture

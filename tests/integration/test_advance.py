@@ -40,8 +40,9 @@ HOOK = '#!/bin/sh\n[ "$1" = {state} ] && grep -q " {ref}" && kill -9 $(cat "{out
 MOVER = """
 import os, sys
 from pathlib import Path
-from work_milestone import advance
+from work_milestone import advance, git
 from work_milestone.runs import Run
+git.SHARED_PATIENCE = 0.05
 run = Run(Path(sys.argv[1]), {"n": "7"})
 run.take()
 Path(sys.argv[3]).write_text(str(os.getpid()))
@@ -85,38 +86,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 class Scene:
     """A repository of which main is to move, and the checkout where it is."""
 
-    def __init__(self, sandbox: Sandbox, place: Path, new: Mapping[str, str | None]) -> None:
-        self.sandbox, self.place, self.outside = sandbox, place, sandbox.root.parent / "outside"
-        self.outside.mkdir()
-        self.program = self.outside / "filter"
-        self.program.write_text(FILTER)
-        self.program.chmod(0o755)
+    def __init__(self, sandbox: Sandbox, place: Path, old: str, new: str) -> None:
+        self.sandbox, self.place, self.old, self.new = sandbox, place, old, new
+        self.program = install_filter(sandbox)
         self.strike_at(0)
-        sandbox.git("config", "filter.turn.smudge", str(self.program))
-        sandbox.git("config", "filter.turn.clean", "tr a-z n-za-m")
-        sandbox.git("config", "filter.turn.required", "true")
-        hostile = {f"odd/{name}": name for name in HOSTILE}
-        sandbox.commit("feat: attributes", {".gitattributes": OLD[".gitattributes"]})
-        sandbox.write({**OLD, **hostile})
-        (sandbox.root / "link").symlink_to("target")
-        (sandbox.root / "linked").write_text("no link yet\n")
-        self.old = sandbox.commit("feat: old", {})
-        sandbox.git("switch", "-qc", "topic")
-        removed = {path: None for path, text in new.items() if text is None}
-        sandbox.write(removed)
-        for name in ("becomes", "folder"):
-            (sandbox.root / name).rmdir()
-        sandbox.write({path: text for path, text in new.items() if text is not None})
-        sandbox.write({path: text + "more\n" for path, text in hostile.items()})
-        for name, target in (("link", "changed.txt"), ("linked", "zz"), ("deep/link", "../nowhere")):
-            (sandbox.root / name).unlink(missing_ok=True)
-            (sandbox.root / name).parent.mkdir(exist_ok=True)
-            (sandbox.root / name).symlink_to(target)
-        (sandbox.root / "script").chmod(0o755)
-        self.new = sandbox.commit("feat: new", {})
-        if place == sandbox.root:
-            sandbox.git("switch", "-q", "main")
-        else:
+        if place != sandbox.root:
+            sandbox.git("switch", "-q", "topic")
             sandbox.git("worktree", "add", "-q", str(place), "main")
         assert self.status() == ""
         self.before = snapshot(place)
@@ -129,7 +104,7 @@ class Scene:
     def hook(self, state: str, ref: str) -> Path:
         path = self.sandbox.root / ".git/hooks/reference-transaction"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(HOOK.format(state=state, ref=ref, outside=self.outside))
+        path.write_text(HOOK.format(state=state, ref=ref, outside=self.program.parent))
         path.chmod(0o755)
         return path
 
@@ -215,14 +190,62 @@ def snapshot(place: Path) -> dict[str, tuple[int, bytes]]:
     return found
 
 
-@pytest.fixture
-def scene(sandbox: Sandbox) -> Scene:
-    return Scene(sandbox, sandbox.root, NEW)
+def install_filter(sandbox: Sandbox) -> Path:
+    """Let a repository have the filter in a place of its own."""
+    program = sandbox.root.parent / "outside/filter"
+    program.parent.mkdir()
+    program.write_text(FILTER)
+    program.chmod(0o755)
+    sandbox.git("config", "filter.turn.smudge", str(program))
+    return program
+
+
+def paint(sandbox: Sandbox, new: Mapping[str, str | None]) -> tuple[str, str]:
+    """Make the commit that main stands on, checked out, and the one where it is to move."""
+    sandbox.git("config", "filter.turn.smudge", "tr a-z n-za-m")
+    sandbox.git("config", "filter.turn.clean", "tr a-z n-za-m")
+    sandbox.git("config", "filter.turn.required", "true")
+    hostile = {f"odd/{name}": name for name in HOSTILE}
+    sandbox.commit("feat: attributes", {".gitattributes": OLD[".gitattributes"]})
+    sandbox.write({**OLD, **hostile})
+    (sandbox.root / "link").symlink_to("target")
+    (sandbox.root / "linked").write_text("no link yet\n")
+    before = sandbox.commit("feat: old", {})
+    sandbox.git("switch", "-qc", "topic")
+    sandbox.write({path: None for path, text in new.items() if text is None})
+    for name in ("becomes", "folder"):
+        (sandbox.root / name).rmdir()
+    sandbox.write({path: text for path, text in new.items() if text is not None})
+    sandbox.write({path: text + "more\n" for path, text in hostile.items()})
+    for name, target in (("link", "changed.txt"), ("linked", "zz"), ("deep/link", "../nowhere")):
+        (sandbox.root / name).unlink(missing_ok=True)
+        (sandbox.root / name).parent.mkdir(exist_ok=True)
+        (sandbox.root / name).symlink_to(target)
+    (sandbox.root / "script").chmod(0o755)
+    after = sandbox.commit("feat: new", {})
+    sandbox.git("switch", "-q", "main")
+    return before, after
+
+
+@pytest.fixture(scope="module")
+def painted(empty: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> tuple[Sandbox, str, str]:
+    """The repository that each test begins with a copy of."""
+    sandbox = empty.copy(tmp_path_factory.mktemp("painted") / "repository")
+    return (sandbox, *paint(sandbox, NEW))
 
 
 @pytest.fixture
-def linked(sandbox: Sandbox) -> Scene:
-    return Scene(sandbox, sandbox.root.parent / "linked", NEW)
+def scene(painted: tuple[Sandbox, str, str], tmp_path: Path) -> Scene:
+    template, *commits = painted
+    sandbox = template.copy(tmp_path.resolve() / "repository")
+    return Scene(sandbox, sandbox.root, *commits)
+
+
+@pytest.fixture
+def linked(painted: tuple[Sandbox, str, str], tmp_path: Path) -> Scene:
+    template, *commits = painted
+    sandbox = template.copy(tmp_path.resolve() / "repository")
+    return Scene(sandbox, sandbox.root.parent / "linked", *commits)
 
 
 def test_main_moves_with_its_checkout(scene: Scene) -> None:
@@ -263,7 +286,7 @@ def test_git_killed_in_another_worktree(linked: Scene, number: int) -> None:
 
 @pytest.mark.parametrize("number", [1, 4, 8, 12])
 def test_git_killed_while_attributes_change(sandbox: Sandbox, number: int) -> None:
-    scene = Scene(sandbox, sandbox.root, {**NEW, **ATTRIBUTES})
+    scene = Scene(sandbox, sandbox.root, *paint(sandbox, {**NEW, **ATTRIBUTES}))
     scene.kill_at(number)
     scene.repair()
     scene.require_as_before()
@@ -334,6 +357,7 @@ def size_of(path: Path) -> int | None:
 @pytest.mark.parametrize("after", range(0, 300, 43))
 def test_three_hundred_files_and_a_kill_at_any_moment(sandbox: Sandbox, after: int) -> None:
     names = [f"files/{number % 7}/{number:03}" for number in range(300)]
+    sandbox.git("config", "core.looseCompression", "0")  # of what no compression makes smaller
     sandbox.commit("feat: old", {name: os.urandom(30_000) for name in names[:250]})
     old, before = sandbox.git("rev-parse", "main"), snapshot(sandbox.root)
     new = sandbox.branch_commit("topic", "main", "feat: new", {name: os.urandom(200_000) for name in names[50:]})
