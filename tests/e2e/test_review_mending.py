@@ -223,12 +223,15 @@ def test_main_that_conflicts_is_merged_by_a_session(box: Sandbox) -> None:
     box.require_clean()
 
 
-LANDING_LIES = {name: lie for name, lie in LIES.items() if name not in ("reset to the item", "flattened")}
+# One of each way in which one is refused: that all lies are seen through is shown above, by the same function.
+LANDING_LIES = (
+    "markers left", "ours", "aborted", "another branch", "reset to main", "nothing", "repository gone", "worktree gone",
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("lie", LANDING_LIES.values(), ids=list(LANDING_LIES))
-def test_a_resolution_of_the_landing_that_lies_does_not_land(box: Sandbox, lie: str) -> None:
-    moved(box, CHANGE).behave("landing-resolve", f"{lie}; report COMPLETE")
+@pytest.mark.parametrize("name", LANDING_LIES)
+def test_a_resolution_of_the_landing_that_lies_does_not_land(box: Sandbox, name: str) -> None:
+    moved(box, CHANGE).behave("landing-resolve", f"{LIES[name]}; report COMPLETE")
     done = box.milestone(rc=1)
     assert "git merge main" in done.text
     assert box.git("log", "-1", "--format=%s", "main") == "feat: main"
