@@ -13,7 +13,6 @@ from __future__ import annotations
 import ast
 import json
 import tempfile
-import tomllib
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -233,6 +232,8 @@ def _require_unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _parse_toml(text: bytes) -> object:
+    import tomllib  # slow to load, and seldom needed
+
     return tomllib.loads(text.decode())
 
 

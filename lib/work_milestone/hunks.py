@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
 
-from work_milestone import additions, imports
 from work_milestone.texts import count
 
 Lines = tuple[bytes, ...]
@@ -200,6 +199,8 @@ def settle(hunk: Hunk, before: Sequence[bytes] = (), after: Sequence[bytes] = ()
         return Rule.W, (hunk.theirs if mine == old else hunk.ours)
     if max(map(len, (*hunk.base, *hunk.ours, *hunk.theirs))) > MAX_WIDTH:
         return None
+    from work_milestone import additions, imports  # their many patterns are compiled where there is a conflict alone
+
     merged = imports.merge(hunk.base, hunk.ours, hunk.theirs, before)
     if merged is not None:
         return Rule.I, merged
