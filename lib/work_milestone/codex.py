@@ -22,7 +22,7 @@ _QUOTA = re.compile(r"quota exceeded|usage limit", re.IGNORECASE)
 _AUTH = re.compile(r"not logged in|missing environment variable|codex login", re.IGNORECASE)
 _PASSING = re.compile(r"high demand|at capacity|stream disconnected|rate limit|error sending request", re.IGNORECASE)
 OFFLINE = "waiting for network"
-PATIENCE = 10  # lines that say so; they come a few seconds apart
+PATIENCE = 5  # lines that say so; the fifth comes after a minute and a half
 
 
 class Codex(Agent):
