@@ -128,7 +128,7 @@ def test_a_limit_of_turns_is_named(work: harness.Sandbox, stub: GeminiStub) -> N
     configure(work, {**KEY, "model": {"maxSessionTurns": 1}})
     stub.play("Work.", [shell("true"), shell("true"), Text("Done.")])
     outcome = programs.judge(GEMINI, work, Call(SETTINGS, str(uuid.uuid4())))
-    assert outcome.status is Session.FAILED
+    assert outcome.status is Session.TURNS
     assert "turns" in outcome.detail
 
 
