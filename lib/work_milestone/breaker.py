@@ -1,8 +1,9 @@
 """The breaker: what holds the sessions of a whole run back, all at once.
 
 Rules:
-- Quota is a state of the run and not a failure of an item: no session starts until it is renewed, which is told, and
-  the conversations that it cut short go on by themselves. It spends no retry.
+- Quota is a state of the run and not a failure of an item: no session of that agent starts until it is renewed, which
+  is told, and the conversations that it cut short go on by themselves, unless another agent stands in. It spends no
+  retry.
 - Failures that pass are tried again after a wait that doubles with each of them in a row, by chance a little more or
   less, so that sessions that failed together do not come back together. One that succeeds ends the row.
 - Where nothing is to be had any more (no login, no money left) no session starts again in this run; those that are at
@@ -17,7 +18,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from work_milestone import process
 
@@ -35,7 +36,9 @@ class Breaker:
         self._backoff = backoff
         self._tell = tell
         self._lock = threading.Lock()
-        self._until = self._deadline = 0.0  # the same moment on the wall, and on the clock that nobody sets
+        self._pauses: dict[
+            str, tuple[float, float]
+        ] = {}  # each agent's end: on the wall, on the clock that nobody sets
         self._refusals = 0
         self._failures = 0
         self._sleepers: set[queue.SimpleQueue[int]] = set()
@@ -49,11 +52,11 @@ class Breaker:
         if not told:
             self._tell("halted", f"no further session starts: {reason}")
 
-    def pause(self, until: float | None, reason: str) -> None:
-        """Start nothing before `until`, in seconds since 1970; None when nobody knows when a quota is renewed."""
+    def pause(self, agent: str, until: float | None, reason: str) -> None:
+        """Start no session of an agent before `until`, in seconds since 1970; None when nobody knows until when."""
         now = time.time()
         with self._lock:
-            rest = max(0.0, self._rest())
+            rest = max(0.0, self._rest(agent))
             if until is not None and now < until <= now + FARTHEST:
                 wait = until - now
             elif rest:
@@ -62,7 +65,7 @@ class Breaker:
                 wait = min(LONGEST, UNKNOWN * 2**self._refusals)
                 self._refusals += 1
             if wait > rest:
-                self._until, self._deadline = now + wait, time.monotonic() + wait
+                self._pauses[agent] = now + wait, time.monotonic() + wait
         if not rest or wait > rest + 1:
             clock = time.strftime("%H:%M:%S", time.localtime(now + wait))
             self._tell("quota", f"no session starts before {clock}, then those cut short go on: {reason}")
@@ -72,14 +75,19 @@ class Breaker:
         with self._lock:
             self._failures = self._refusals = 0
 
-    def await_open(self) -> bool:
-        """Wait until sessions may start; tell whether they may. Raise Stopped when the run is stopped meanwhile."""
+    def await_open(self, agents: Sequence[str]) -> str | None:
+        """Wait until a session of one of these agents may start; return the first, None when nothing starts any more.
+
+        Raise Stopped when the run is stopped meanwhile.
+        """
         while True:
             process.require_running()
-            rest = self._rest()
-            if self.halted or rest <= 0:
-                return not self.halted
-            self._sleep(rest)
+            rests = {agent: self._rest(agent) for agent in agents}
+            if self.halted:
+                return None
+            if free := [agent for agent, rest in rests.items() if rest <= 0]:
+                return free[0]
+            self._sleep(min(rests.values()))
 
     def await_backoff(self) -> None:
         """Wait as long as one more passing failure in a row calls for. Raise Stopped when the run is stopped."""
@@ -88,8 +96,9 @@ class Breaker:
             self._failures += 1
         self._sleep(rest)
 
-    def _rest(self) -> float:
-        return min(self._until - time.time(), self._deadline - time.monotonic())
+    def _rest(self, agent: str) -> float:
+        until, deadline = self._pauses.get(agent, (0.0, 0.0))
+        return min(until - time.time(), deadline - time.monotonic())
 
     def _sleep(self, seconds: float) -> None:
         """Sleep, woken by a stop or a halt; the queue takes what a signal handler puts in, which no lock would."""

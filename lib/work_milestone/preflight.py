@@ -223,6 +223,10 @@ def _agents(run: Run) -> Iterator[str]:
         faults = [fault] if fault else list(_agent(run, settings))
         yield from (fault for fault in faults if fault not in told)
         told.update(faults)
+    for name in run.settings.fallback:
+        faults = list(_agent(run, session_settings(run.settings, None, name)))
+        yield from (fault for fault in faults if fault not in told)
+        told.update(faults)
 
 
 def _agent(run: Run, settings: SessionSettings) -> Iterator[str]:

@@ -76,7 +76,7 @@ def resume_worktree(run: Run, issue: int, receipt: Receipt | None, kind: Kind) -
     """Take the worktree of a session that was cut short for the next attempt, as it is; tell whether it could be."""
     if receipt is None or not is_resumable(receipt):
         return False
-    if receipt.get("agent") != session_settings(run.settings, run.items.get(issue)).agent:
+    if receipt.get("agent") != session_settings(run.settings, run.items.get(issue), run.chosen.get(issue)).agent:
         return False  # another agent knows nothing of it
     since = range(int(receipt["attempt"]) + 1, run.folder.attempts(issue) + 1)
     if any(attempts.state(run.folder.attempt(issue, number)) != "none" for number in since):
@@ -85,7 +85,7 @@ def resume_worktree(run: Run, issue: int, receipt: Receipt | None, kind: Kind) -
     run.folder.write(
         run.folder.receipt(issue, "worktree"), "worktree", "ready", branch=receipt["branch"], path=receipt["path"],
         base=receipt["base"], attempt=run.folder.attempts(issue) + 1, kind=kind.value,
-        conversation=receipt["conversation"], mark=receipt["mark"],
+        conversation=receipt["conversation"], mark=receipt["mark"], agent=receipt["agent"],
     )  # fmt: skip
     return True
 
@@ -128,7 +128,7 @@ def claim_worktree(run: Run, issue: int, item: Item | None) -> None:
         "parent_pid": os.getpid(),
         "spawned_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "item": title_of(run, item)[:100],
-        "model": session_settings(run.settings, item).model,
+        "model": session_settings(run.settings, item, run.chosen.get(issue)).model,
     }
     path = Path(worktree["path"]) / worktrees.LOCK_FILE
     try:

@@ -42,6 +42,7 @@ from work_milestone.states import WITH_WORK, Kind, Session
 from work_milestone.texts import count, last_line, one_line, shown
 
 REASONS = ("exited", "signalled", "timeout", "stopped", "not-started")
+MOST_BEFORE = 1_000_000  # bytes before which an agent has told the id of its conversation
 REST_SUBJECT = "chore: commit what the session left uncommitted"
 
 
@@ -91,7 +92,12 @@ def _find_conversation(worker: agent.Agent, attempt: Path) -> str:
     """Find the conversation of an agent that makes its own ids, in what it has printed."""
     if not worker.resumes or worker.names_conversations:
         return ""
-    return worker.find_conversation(gates.read_end(attempt / "stdout", progress.MOST))
+    try:
+        with (attempt / "stdout").open("rb") as file:
+            beginning = file.read(MOST_BEFORE).decode(errors="replace")
+    except OSError:
+        return ""
+    return worker.find_conversation(beginning)
 
 
 def _cost(cost: float | None, earlier: Receipt, session: Receipt, *, sums: bool) -> dict[str, float | None]:

@@ -97,11 +97,30 @@ def _may_start(run: Run, issue: int) -> bool:
     limit = run.settings.total_budget_usd
     if limit is not None and run.spent >= limit:
         run.breaker.halt(f"${run.spent:.2f} are spent, and total_budget_usd is ${limit:g}; raise it to go on")
-    if not run.breaker.await_open():
+    agent = run.breaker.await_open(_candidates(run, issue))
+    if agent is None:
         return False
+    if agent != _settings(run, issue).agent:
+        run.tell("spawn", "fallback", f"{agent} stands in", issue=issue or None)
+    run.chosen[issue] = agent
     if spent := preparation.find_overspent(run, issue):
         run.tell("spawn", "budget", spent, issue=issue or None)
     return not spent
+
+
+def _candidates(run: Run, issue: int) -> tuple[str, ...]:
+    """Name the agents that may work an item, the one that was chosen for it first.
+
+    A session that mends and was cut short goes on where it stood, which no other agent can.
+    """
+    first = session_settings(run.settings, run.items.get(issue)).agent
+    worktree = run.folder.load(run.folder.receipt(issue, "worktree")) or {}
+    bound = worktree.get("kind") != Kind.WORK and worktree.get("conversation")
+    return (first,) if bound else (first, *(name for name in run.settings.fallback if name != first))
+
+
+def _settings(run: Run, issue: int) -> SessionSettings:
+    return session_settings(run.settings, run.items.get(issue), run.chosen.get(issue))
 
 
 def _note(run: Run, issue: int, status: Session, *, outlived: bool) -> None:
@@ -111,7 +130,7 @@ def _note(run: Run, issue: int, status: Session, *, outlived: bool) -> None:
         until = _renewal(receipt)
         # Else it is renewed by now, or whoever typed the line again may have bought more.
         if not outlived if until is None else until > time.time():
-            run.breaker.pause(until, str(receipt.get("detail")))
+            run.breaker.pause(str(receipt.get("agent")), until, str(receipt.get("detail")))
     elif status is Session.AUTH and not outlived:
         run.breaker.halt(str(receipt.get("detail")))
     elif status in WITH_WORK:
@@ -131,13 +150,14 @@ def _renewal(receipt: Receipt) -> float | None:
 def await_quota(run: Run) -> None:
     """Hold back what an earlier line was told to wait for: whoever types it again is refused again before that."""
     for issue in (*run.items, LANDING):
-        now = session_settings(run.settings, run.items.get(issue))
         for receipt in (run.result(issue), run.mend(issue)):
             if receipt is None or receipt["status"] != Session.QUOTA or run.settled(issue):
                 continue
-            until, same = _renewal(receipt), (receipt.get("agent"), receipt.get("model")) == (now.agent, now.model)
+            until, agent = _renewal(receipt), str(receipt.get("agent"))
+            now = session_settings(run.settings, run.items.get(issue), agent)
+            same = agent in _candidates(run, issue) and receipt.get("model") == now.model
             if same and until is not None and until > time.time():
-                run.breaker.pause(until, str(receipt.get("detail")))
+                run.breaker.pause(agent, until, str(receipt.get("detail")))
 
 
 def _attempt(run: Run, item: Item) -> Session:
@@ -148,7 +168,8 @@ def _attempt(run: Run, item: Item) -> Session:
         return status
     number = run.folder.attempts(item.issue) + 1
     worktree = run.folder.load(run.folder.receipt(item.issue, "worktree")) or {}
-    if worktree.get("attempt") != number:
+    other = worktree.get("conversation") and worktree.get("agent") != _settings(run, item.issue).agent
+    if worktree.get("attempt") != number or other:
         preparation.begin_anew(run, item)
     await_end(run, item.issue, number, start(run, item.issue, item, run.folder.item(item.issue) / "prompt.md").wait)
     return results.judge(run, item.issue, number)
@@ -181,7 +202,7 @@ def start(run: Run, issue: int, item: Item | None, prompt: Path, **fields: Any) 
     worktree = run.folder.load(run.folder.receipt(issue, "worktree")) or {}
     lock = run.folder.load(run.folder.receipt(issue, "lock")) or {}
     number, kind = int(worktree["attempt"]), Kind(worktree["kind"])
-    settings, place = _within_budget(run, issue, session_settings(run.settings, item)), Path(worktree["path"])
+    settings, place = _within_budget(run, issue, _settings(run, issue)), Path(worktree["path"])
     _require_place(run, worktree)
     agent, going_on = agents.find(settings.agent, run.settings.agents), str(worktree.get("conversation") or "")
     conversation = going_on or (str(uuid.uuid4()) if agent.resumes and agent.names_conversations else "")

@@ -121,3 +121,61 @@ def test_a_program_that_is_not_there_is_told_before_anything_starts(box: Sandbox
     make(box)
     done = box.milestone(rc=1)
     assert "agent mine: no program 'mine' on PATH" in done.err
+
+
+def mix(box: Sandbox, waves: list[list[dict[str, Any]]], **settings: Any) -> None:
+    """Two agents of one program, told apart by their first word; `mine` stands first, `other` stands in."""
+    other = DESCRIBED | {"argv": ["mine", "other"], "resume": ["mine", "other-on", "{conversation}"]}
+    chosen = {"agent": "mine", "command": None, "retries": 0, "fallback": ["other"], **settings}
+    box.make(plan(waves), agents={"mine": DESCRIBED, "other": other}, **chosen)
+
+
+def test_another_agent_stands_in_while_a_quota_is_out(mine: Sandbox) -> None:
+    mix(mine, [[item(1), item(2)], [item(3, 1)]], max_sessions=1)
+    mine.behave(
+        1,
+        f"""
+if sys.argv[1] == "run":
+    pathlib.Path("half").write_text("half")
+    os.system("git add -A && git commit -qm 'wip: half'")
+    print(json.dumps({{"session": {{"id": "s-1"}}}}))
+    sys.exit("no more requests today")
+{DONE}""",
+    )
+    mine.behave(2, DONE)
+    mine.behave(3, DONE)
+    done = mine.milestone()
+    mine.require_landed(1, 2, 3)
+    words = [call["argv"][0] for call in calls(mine)]
+    assert words == ["run", "other", "other", "other"]  # nobody asks again before the quota is renewed
+    assert "no session starts before" in done.out
+    assert "other stands in" in done.out
+    # The other knows nothing of that conversation: it begins anew, and what there was is kept.
+    assert "half" not in mine.files()
+    assert mine.show("half", "refs/milestone/3/attempt/1/1") == "half"
+    assert mine.receipt("items/1/result.json")["agent"] == "other"
+
+
+def test_an_item_of_another_agent_is_not_held_back(mine: Sandbox) -> None:
+    mix(mine, [[item(1), item(2, agent="other")]], fallback=[], max_sessions=2)
+    mine.behave(
+        1,
+        f"""
+marker = out / "refused"
+if not marker.exists():
+    marker.write_text("")
+    sys.exit("no more requests today, try again in 1 second")
+{DONE}""",
+    )
+    mine.behave(2, DONE)
+    mine.milestone()
+    mine.require_landed(1, 2)
+    words = [call["argv"][0] for call in calls(mine)]
+    assert (sorted(words[:2]), words[2:]) == (["other", "run"], ["run"])
+
+
+def test_an_agent_that_stands_in_is_looked_for_before_anything_starts(mine: Sandbox) -> None:
+    make(mine, fallback=["codex"])
+    done = mine.milestone(rc=1)
+    assert "agent codex: no program 'codex' on PATH" in done.err
+    assert calls(mine) == []

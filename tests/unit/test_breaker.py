@@ -61,27 +61,27 @@ def waiting(action: Callable[[], object]) -> tuple[threading.Thread, queue.Simpl
 
 
 def test_at_first_everything_may_start(heard: Heard, naps: list[float]) -> None:
-    assert Breaker(2, heard.tell).await_open()
+    assert Breaker(2, heard.tell).await_open(["a"])
     assert (heard, naps) == ([], [])
 
 
 def test_a_pause_is_waited_for_and_told_once(heard: Heard, naps: list[float]) -> None:
     one, until = Breaker(2, heard.tell), time.time() + 60
     for _ in range(4):
-        one.pause(until, "limit reached")
-    assert one.await_open()
+        one.pause("a", until, "limit reached")
+    assert one.await_open(["a"])
     assert sum(naps) == pytest.approx(60)
     clock = time.strftime("%H:%M:%S", time.localtime(until))
     assert heard == [("quota", f"no session starts before {clock}, then those cut short go on: limit reached")]
-    assert one.await_open()
+    assert one.await_open(["a"])
     assert len(naps) == 1
 
 
 def test_the_longest_pause_counts(heard: Heard, naps: list[float]) -> None:
     one, now = Breaker(2, heard.tell), time.time()
     for seconds in (60, 90, 30):
-        one.pause(now + seconds, "limit")
-    one.await_open()
+        one.pause("a", now + seconds, "limit")
+    one.await_open(["a"])
     assert sum(naps) == pytest.approx(90)
     assert len(heard) == 2, "the shorter one is no news"
 
@@ -89,15 +89,15 @@ def test_the_longest_pause_counts(heard: Heard, naps: list[float]) -> None:
 def test_a_pause_that_grows_while_it_is_waited_for(heard: Heard, naps: list[float],
                                                   monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     one, now = Breaker(2, heard.tell), time.time()
-    one.pause(now + 10, "limit")
+    one.pause("a", now + 10, "limit")
 
     def nap(_: Breaker, seconds: float) -> None:
         naps.append(seconds)
         if len(naps) == 1:
-            one.pause(now + 50, "limit")
+            one.pause("a", now + 50, "limit")
 
     monkeypatch.setattr(Breaker, "_sleep", nap)
-    assert one.await_open()
+    assert one.await_open(["a"])
     assert naps == [pytest.approx(10), pytest.approx(40)]
 
 
@@ -107,12 +107,12 @@ def test_an_unknown_renewal_doubles_up_to_an_hour_until_one_succeeds(
 ) -> None:
     one = Breaker(2, heard.tell)
     for _ in range(6):
-        one.pause(until, "limit")
-        one.await_open()
+        one.pause("a", until, "limit")
+        one.await_open(["a"])
     assert naps == pytest.approx([300, 600, 1200, 2400, 3600, 3600])
     one.succeed()
-    one.pause(until, "limit")
-    one.await_open()
+    one.pause("a", until, "limit")
+    one.await_open(["a"])
     assert naps[-1] == pytest.approx(300)
 
 
@@ -120,8 +120,8 @@ def test_refusals_at_once_are_one(heard: Heard, naps: list[float]) -> None:
     one = Breaker(2, heard.tell)
     for _ in range(2):
         for _ in range(8):
-            one.pause(None, "limit")
-        one.await_open()
+            one.pause("a", None, "limit")
+        one.await_open(["a"])
     assert naps == pytest.approx([300, 600])
     assert len(heard) == 2
 
@@ -129,16 +129,16 @@ def test_refusals_at_once_are_one(heard: Heard, naps: list[float]) -> None:
 def test_a_known_renewal_leaves_no_row_behind(heard: Heard, naps: list[float]) -> None:
     one = Breaker(2, heard.tell)
     for until in (time.time() + 5, None):
-        one.pause(until, "limit")
-        one.await_open()
+        one.pause("a", until, "limit")
+        one.await_open(["a"])
     assert naps == pytest.approx([5, 300])
 
 
 @pytest.mark.parametrize("seconds", [33 * 86400.0, 1e9])
 def test_a_renewal_too_far_off_to_be_one_counts_as_not_known(heard: Heard, naps: list[float], seconds: float) -> None:
     one = Breaker(2, heard.tell)
-    one.pause(time.time() + seconds, "limit")
-    assert one.await_open()
+    one.pause("a", time.time() + seconds, "limit")
+    assert one.await_open(["a"])
     assert naps == pytest.approx([300])
 
 
@@ -147,9 +147,9 @@ def test_setting_the_clock_makes_no_pause_longer(
     heard: Heard, naps: list[float], monkeypatch: pytest.MonkeyPatch, change: float, left: float
 ) -> None:
     one, before = Breaker(2, heard.tell), time.time()
-    one.pause(before + 60, "limit")
+    one.pause("a", before + 60, "limit")
     monkeypatch.setattr(time, "time", lambda: before + change + sum(naps))
-    assert one.await_open()
+    assert one.await_open(["a"])
     assert sum(naps) == pytest.approx(left)
 
 
@@ -183,11 +183,11 @@ def test_halted_for_good_the_first_reason_stands(heard: Heard, naps: list[float]
     one.halt("no login")
     one.halt("no money")
     one.succeed()
-    assert not one.await_open()
+    assert not one.await_open(["a"])
     assert one.halted == "no login"
     assert heard == [("halted", "no further session starts: no login")]
-    one.pause(time.time() + 60, "limit")
-    assert not one.await_open()
+    one.pause("a", time.time() + 60, "limit")
+    assert not one.await_open(["a"])
     assert naps == [], "who may not start does not wait first"
 
 
@@ -197,8 +197,8 @@ def test_halted_for_good_the_first_reason_stands(heard: Heard, naps: list[float]
 def test_a_short_pause_really_ends(heard: Heard) -> None:
     one = Breaker(0.01, heard.tell)
     until = time.time() + 0.1
-    one.pause(until, "limit")
-    assert one.await_open()
+    one.pause("a", until, "limit")
+    assert one.await_open(["a"])
     assert time.time() >= until
     one.await_backoff()
 
@@ -206,8 +206,8 @@ def test_a_short_pause_really_ends(heard: Heard) -> None:
 @pytest.mark.parametrize("what", ["open", "backoff"])
 def test_who_waits_wakes_up_when_the_run_is_stopped(heard: Heard, what: str) -> None:
     one = Breaker(FAR, heard.tell)
-    one.pause(time.time() + FAR, "limit")
-    thread, ends = waiting(one.await_open if what == "open" else one.await_backoff)
+    one.pause("a", time.time() + FAR, "limit")
+    thread, ends = waiting((lambda: one.await_open(["a"])) if what == "open" else one.await_backoff)
     process.stop_all()
     assert ends.get() == "stopped"
     thread.join()
@@ -216,23 +216,40 @@ def test_who_waits_wakes_up_when_the_run_is_stopped(heard: Heard, what: str) -> 
 @pytest.mark.parametrize("what", ["open", "backoff"])
 def test_nobody_begins_to_wait_once_the_run_is_stopped(heard: Heard, what: str) -> None:
     one = Breaker(FAR, heard.tell)
-    one.pause(time.time() + FAR, "limit")
+    one.pause("a", time.time() + FAR, "limit")
     process.stopping.set()
     with pytest.raises(process.Stopped):
-        one.await_open() if what == "open" else one.await_backoff()
+        one.await_open(["a"]) if what == "open" else one.await_backoff()
 
 
 def test_who_waits_is_not_held_up_by_a_halt_for_good(heard: Heard) -> None:
     """A login that is gone ends the run, however long a quota would have taken."""
     one = Breaker(2, heard.tell)
-    one.pause(time.time() + FAR, "limit")
-    thread, ends = waiting(one.await_open)
+    one.pause("a", time.time() + FAR, "limit")
+    thread, ends = waiting(lambda: one.await_open(["a"]))
     one.halt("no login")
-    assert ends.get() == "False"
+    assert ends.get() == "None"
     thread.join()
 
 
 def test_an_open_run_that_is_stopped_starts_nothing_either(heard: Heard) -> None:
     process.stopping.set()
     with pytest.raises(process.Stopped):
-        Breaker(2, heard.tell).await_open()
+        Breaker(2, heard.tell).await_open(["a"])
+
+
+def test_each_agent_has_a_pause_of_its_own() -> None:
+    heard = Heard()
+    one = Breaker(2, heard.tell)
+    assert one.await_open(["a", "b"]) == "a"
+    one.pause("a", time.time() + FAR, "limit")
+    assert one.await_open(["a", "b"]) == "b"
+    assert one.await_open(["b"]) == "b"
+    one.pause("b", time.time() + 0.05, "limit")
+    assert one.await_open(["a", "b"]) == "b"  # it waits for the one that is renewed first
+
+
+def test_nobody_stands_in_where_nothing_starts_any_more() -> None:
+    one = Breaker(2, Heard().tell)
+    one.halt("no money")
+    assert one.await_open(["a", "b"]) is None
