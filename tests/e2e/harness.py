@@ -90,7 +90,13 @@ class Sandbox:
         """Commit a plan, settings and files; without a plan's text the sample of that number."""
         if text is None:
             text = next(PLANS.glob(f"milestone-{number}-*.yaml")).read_text(encoding="utf-8")
-        chosen = {"command": '. "$OUT/agent.sh"', "max_sessions": 4, "backoff": 0.01, "pass_env": ["OUT"], **settings}
+        chosen = {
+            "command": '. "$OUT/agent.sh"',
+            "max_sessions": 4,
+            "backoff": 0.01,
+            "pass_env": ["OUT", "PYTHON", "ROOT"],
+            **settings,
+        }
         self.write("dodo.py", "from work_milestone.dodo import *\n")
         self.write(f"plan/milestone-{number}-dispatch.yaml", text)
         self.write("milestone.yaml", yaml.safe_dump(chosen))
