@@ -18,7 +18,7 @@ from work_milestone.runs import Run
 from tests.bench import scratch
 from tests.bench.scratch import BRANCH, CHANGE, DOIT, NUMBER, Ground
 
-VERBS = ("status", "demo", "skip", "retry", "log")
+VERBS = ("status", "demo", "skip", "retry", "log", "stop", "recover", "prune")
 WHEN = 1_700_000_000
 
 
