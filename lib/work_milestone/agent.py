@@ -102,6 +102,12 @@ class Agent:
         del settings, env
         yield from ()
 
+    def find_notes(self, settings: SessionSettings, env: Mapping[str, str]) -> Iterator[str]:
+        """Give what does not stand in the way and should be known."""
+        del env
+        if settings.budget_usd is not None and not self.tells_cost:
+            yield f"agent {settings.agent} tells no cost: budget_usd does not hold its sessions"
+
 
 def find_objects(text: str) -> Iterator[dict[str, Any]]:
     """Give the JSON objects that stand on a line of their own; hooks and wrappers print between them."""

@@ -103,6 +103,16 @@ class Claude(Agent):
                 "allowed_tools, or set IS_SANDBOX=1 where nothing can be broken"
             )
 
+    def find_notes(self, settings: SessionSettings, env: Mapping[str, str]) -> Iterator[str]:
+        """Say where the mode may be refused by the server, which is seen by its answer alone."""
+        yield from super().find_notes(settings, env)
+        server = env.get("ANTHROPIC_BASE_URL", "")
+        if settings.permission_mode == "auto" and server and "anthropic.com" not in server:
+            yield (
+                f"permission_mode auto needs a server that checks what tools do, and {server} may not; acceptEdits "
+                "with allowed_tools works everywhere"
+            )
+
 
 def _find_broken_server(event: Event) -> str:
     """Name the project's MCP servers that did not start, as the first event tells them; "" when all did."""

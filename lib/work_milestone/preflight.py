@@ -229,6 +229,17 @@ def _agents(run: Run) -> Iterator[str]:
         told.update(faults)
 
 
+def _agent_notes(run: Run) -> Iterator[str]:
+    """Give what the agents of unsettled items, and those that may stand in, have to say; each thing once."""
+    own = [session_settings(run.settings, item) for item in run.items.values() if not run.settled(item.issue)]
+    standing_in = [session_settings(run.settings, None, name) for name in run.settings.fallback]
+    told: dict[str, None] = {}
+    for settings in dict.fromkeys([*own, *standing_in]):
+        worker = agents.find(settings.agent, run.settings.agents)
+        told |= dict.fromkeys(worker.find_notes(settings, session_env.make(run.settings, settings, worker, {})))
+    yield from told
+
+
 def _agent(run: Run, settings: SessionSettings) -> Iterator[str]:
     """Look whether an agent is there, and what it says of its settings itself."""
     program = agents.program(settings, run.settings.agents)
@@ -268,6 +279,7 @@ def notes(run: Run) -> Iterator[str]:
     yield from run.require_plan().notes
     yield from backlog_sync.notes(run)
     yield from baseline.notes(run)
+    yield from _agent_notes(run)
     for issue in sorted(run.folder.issues() - run.items.keys()):
         yield f"#{issue} is not in the plan any more; what it left stays in {run.folder.item(issue)}"
     for issue in run.items:

@@ -345,3 +345,46 @@ def test_command_exit(code: int, status: Session) -> None:
 def test_command_detail_falls_back_to_stdout() -> None:
     assert COMMAND.judge(1, "a\nb\n", "").detail == "exit 1: b"
     assert COMMAND.judge(1, "", "").detail == "exit 1: no output"
+
+
+# what is known beforehand
+
+GATEWAY = {"ANTHROPIC_BASE_URL": "http://127.0.0.1:4000"}
+BEFORE: list[tuple[str, dict[str, Any], dict[str, str], str]] = [
+    ("claude", {"permission_mode": "auto"}, {}, ""),
+    ("claude", {"permission_mode": "auto"}, {"ANTHROPIC_BASE_URL": "https://api.anthropic.com"}, ""),
+    ("claude", {"permission_mode": "auto"}, GATEWAY, "acceptEdits with allowed_tools works everywhere"),
+    ("claude", {"permission_mode": "acceptEdits"}, GATEWAY, ""),
+    ("claude", {"budget_usd": 1.0}, {}, ""),
+    ("codex", {"budget_usd": 1.0}, {}, "agent codex tells no cost: budget_usd does not hold its sessions"),
+    ("gemini", {"budget_usd": 1.0}, {}, "agent gemini tells no cost"),
+    ("opencode", {"budget_usd": 1.0}, {}, ""),
+    ("command", {"budget_usd": 1.0}, {}, "agent command tells no cost"),
+    ("codex", {}, {}, ""),
+]
+
+
+@pytest.mark.parametrize(("name", "own", "env", "words"), BEFORE)
+def test_what_should_be_known_is_noted(name: str, own: dict[str, Any], env: dict[str, str], words: str) -> None:
+    notes = list(REGISTRY[name].find_notes(settings(agent=name, **own), env))
+    assert len(notes) == (1 if words else 0)
+    assert all(words in note for note in notes)
+
+
+MODES: list[tuple[str, bool, dict[str, str], str]] = [
+    ("acceptEdits", True, {}, ""),
+    ("bypassPermissions", False, {}, ""),
+    ("bypassPermissions", True, {"IS_SANDBOX": "1"}, ""),
+    ("bypassPermissions", True, {}, "refused to root"),
+    ("yolo", False, {}, "write one of: acceptEdits,"),
+]
+
+
+@pytest.mark.parametrize(("mode", "root", "env", "words"), MODES)
+def test_a_permission_mode_that_is_refused_is_a_fault(
+    monkeypatch: pytest.MonkeyPatch, mode: str, root: bool, env: dict[str, str], words: str
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0 if root else 1000)
+    faults = list(CLAUDE.find_faults(settings(permission_mode=mode), env))
+    assert len(faults) == (1 if words else 0)
+    assert all(words in fault for fault in faults)
