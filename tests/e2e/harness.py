@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -290,7 +291,7 @@ def await_text(path: Path, text: str) -> None:
     """Wait until a file holds a text: an event, asked for again and again because files do not tell."""
     with _watchdog(f"{path} never had {text!r}"):
         while not path.exists() or text not in path.read_text(errors="replace"):
-            os.sched_yield()
+            time.sleep(0.005)
 
 
 @contextmanager

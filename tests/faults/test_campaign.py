@@ -1,9 +1,9 @@
 """A run of twelve items, disturbed at moments that a seed draws until it ends by itself: nothing lost, nor paid twice.
 
 What is disturbed: the run, by SIGKILL (fifty runs, each hit by at least one) and by what a person, or a machine that
-shuts down, sends; the supervisors, by SIGKILL. The moments are delays since a line was typed, spread over the length
-of an undisturbed run: a signal that finds the run over does not count. The agents are shell lines of a length that
-the seed draws; those of a conflict group change one file.
+shuts down, sends; the supervisors, by SIGKILL. A moment is a little after a line of the journal, drawn among those that
+are still to come: a signal that finds the run over does not count. The agents are shell lines of a length that the seed
+draws; those of a conflict group change one file.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import json
 import random
 import signal
 import subprocess
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +35,8 @@ ISSUES = range(1, 13)
 GROUPS = {1: (1, 5, 9), 2: (2, 7, 12)}  # one of each wave
 SCHEDULES = ("waves", "eager")
 LENGTH = 0.25  # seconds that an agent takes at most
+STEP, LOADED = 0.1, 0.5  # seconds: about what comes between two lines of the journal, and before the first
+LOOK = 0.01  # seconds between two looks at it
 # Three agents of four do not end while their run is gone, however long it takes to come back: they are adopted.
 PATIENT = """adopted='"adopted".*"issue": '$MILESTONE_ITEM,
 until kill -0 "$run" || grep -q "$adopted" ../../journal.jsonl; do sleep 0.05; done 2> /dev/null"""
@@ -68,14 +69,39 @@ def make(base: Path, draw: random.Random, schedule: str, *, extra: str = ":") ->
     return box.make(yaml.safe_dump(document, sort_keys=False), schedule=schedule)
 
 
-def end_by_itself(box: Sandbox, moments: Iterator[tuple[float, signal.Signals]]) -> list[int]:
-    """Type the line again and again, and send it each signal when its moment comes; return the codes it ended with."""
+def count_told(box: Sandbox) -> int:
+    """How many lines the journal has."""
+    journal = box.root / ".milestone/3/journal.jsonl"
+    return journal.read_bytes().count(b"\n") if journal.exists() else 0
+
+
+def outlives(run: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait so long, or for the run's end; tell whether it is still at work."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        run.wait(seconds)
+    return run.returncode is None
+
+
+def await_moment(box: Sandbox, run: subprocess.Popen[bytes], draw: random.Random, lines: int) -> bool:
+    """Wait until the journal has so many lines, and then a little; tell whether the run is still at work."""
+    begun = count_told(box)
+    while count_told(box) < lines and outlives(run, LOOK):
+        pass
+    return outlives(run, draw.random() * (STEP if count_told(box) > begun else LOADED))
+
+
+def end_by_itself(
+    box: Sandbox, draw: random.Random, part: float, lines: int, numbers: Sequence[signal.Signals]
+) -> list[int]:
+    """Type the line once for each signal, and send it when its moment comes; return the codes that it ended with.
+
+    The first comes after that part of the `lines` of an undisturbed run, each other among those that are left.
+    """
     codes = []
-    for seconds, number in moments:
+    for number in numbers:
+        begun = count_told(box)
         with box.start() as run:
-            try:
-                run.wait(seconds)
-            except subprocess.TimeoutExpired:
+            if await_moment(box, run, draw, begun + int(part * (lines - begun))):
                 run.send_signal(number)
             code = run.wait(LIMIT)
         codes.append(code)
@@ -87,6 +113,7 @@ def end_by_itself(box: Sandbox, moments: Iterator[tuple[float, signal.Signals]])
             assert code == POLITE[number], "\n".join(told)
             assert "Traceback" not in "\n".join(told)
         (box.outside / "output").write_text("")
+        part = draw.random()
     box.milestone()
     return [*codes, 0]
 
@@ -123,10 +150,10 @@ def require_started_once(box: Sandbox) -> None:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a run that nobody disturbs ends with, and how many seconds it takes."""
+    """What a run that nobody disturbs ends with, and how many lines its journal has."""
 
     tree: str
-    seconds: float
+    lines: int
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +162,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Expected]
     found = {}
     for schedule in SCHEDULES:
         box = make(tmp_path_factory.mktemp("undisturbed") / "box", random.Random(0), schedule)
-        began = time.monotonic()
         box.milestone()
-        found[schedule] = Expected(box.rev("main^{tree}"), time.monotonic() - began)
+        found[schedule] = Expected(box.rev("main^{tree}"), count_told(box))
         require_whole(box, found[schedule].tree)
         require_started_once(box)
         assert box.show("group-1.txt").split() == ["1", "5", "9"]
@@ -146,15 +172,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Expected]
 
 
 # the run
-
-
-def spread(
-    draw: random.Random, part: float, seconds: float, numbers: Sequence[signal.Signals]
-) -> Iterator[tuple[float, signal.Signals]]:
-    """One signal after the other, the first when so much of the run is done."""
-    for number in numbers:
-        yield part * seconds, number
-        part = draw.random() * max(0.3, 1 - part)
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
@@ -169,7 +186,7 @@ def test_killed_at_any_moment(undisturbed: Mapping[str, Expected], tmp_path: Pat
             tries += 1
             box = make(tmp_path / f"{number}-{part}", draw, schedule)
             kills = [signal.SIGKILL] * draw.randint(1, 3)
-            killed += end_by_itself(box, spread(draw, part, expected.seconds, kills)).count(-signal.SIGKILL)
+            killed += end_by_itself(box, draw, part, expected.lines, kills).count(-signal.SIGKILL)
             require_whole(box, expected.tree)
             require_started_once(box)
             adopted += count_adopted(box)
@@ -187,7 +204,7 @@ def test_stopped_at_any_moment(
     expected, part, codes = undisturbed[schedule], (seed + draw.random()) / STOPPED, [0]
     while codes == [0]:
         box = make(tmp_path / f"{part}", draw, schedule)
-        codes = end_by_itself(box, spread(draw, part, expected.seconds, [number] * 3))
+        codes = end_by_itself(box, draw, part, expected.lines, [number] * 3)
         require_whole(box, expected.tree)
         if number == signal.SIGHUP:
             require_started_once(box)
@@ -253,7 +270,7 @@ def test_supervisors_killed_at_any_moment(undisturbed: Mapping[str, Expected], t
         box = make(tmp_path / str(draw.random()), draw, schedule, extra=LEFT)
         for run_too in ([True] * 2 if seed % 4 > 1 else []) + [False] * 3:
             with box.start() as run:
-                kill_supervisors(box, run, draw, struck, expected.seconds)
+                kill_supervisors(box, run, draw, struck, expected.lines)
                 run.kill() if run_too else None
                 code = run.wait(LIMIT)
             assert code in (0, -signal.SIGKILL), "\n".join(box.lines("output"))
@@ -263,22 +280,19 @@ def test_supervisors_killed_at_any_moment(undisturbed: Mapping[str, Expected], t
 
 
 def kill_supervisors(
-    box: Sandbox, run: subprocess.Popen[bytes], draw: random.Random, struck: set[tuple[int, int]], seconds: float
+    box: Sandbox, run: subprocess.Popen[bytes], draw: random.Random, struck: set[tuple[int, int]], lines: int
 ) -> None:
     """Kill the supervisors of three attempts, of three items, while a run is at work; note which."""
     for _ in range(3):
-        try:
-            run.wait(draw.random() * seconds / 3)
-        except subprocess.TimeoutExpired:
-            items = {issue for issue, _ in struck}
-            at_work = [(own, one) for one, own in find_supervisors(box).items() if own[0] not in items]
-            if at_work:
-                own, one = draw.choice(sorted(at_work, key=lambda row: row[0]))
-                with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
-                    one.kill()
-                    struck.add(own)
-        else:
+        if not await_moment(box, run, draw, count_told(box) + draw.randint(0, lines // 4)):
             return
+        items = {issue for issue, _ in struck}
+        at_work = [(own, one) for one, own in find_supervisors(box).items() if own[0] not in items]
+        if at_work:
+            own, one = draw.choice(sorted(at_work, key=lambda row: row[0]))
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                one.kill()
+                struck.add(own)
 
 
 def count_worked_again(box: Sandbox, struck: set[tuple[int, int]]) -> int:

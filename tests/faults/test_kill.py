@@ -72,14 +72,22 @@ def was_struck(box: Sandbox) -> bool:
 
 
 @pytest.mark.parametrize(("ref", "number"), MOMENTS)
-@pytest.mark.parametrize("state", ["prepared", "committed"])
-def test_killed_at_an_update_of_a_ref(box: Sandbox, undisturbed: str, state: str, ref: str, number: int) -> None:
+def test_killed_at_an_update_of_a_ref_which_git_completes(
+    box: Sandbox, undisturbed: str, ref: str, number: int
+) -> None:
     make(box)
-    hook_updates(box, state, ref, number)
+    hook_updates(box, "committed", ref, number)
     box.milestone(rc=KILLED)
     box.milestone()
     require_done(box, undisturbed)
+
+
+def test_the_same_line_has_nothing_to_do_once_a_killed_run_was_completed(box: Sandbox, undisturbed: str) -> None:
+    make(box)
+    hook_updates(box, "prepared", MAIN, 1)
+    box.milestone(rc=KILLED)
     box.milestone()
+    assert "nothing to do" in box.milestone().out
     require_done(box, undisturbed)
 
 
@@ -269,8 +277,6 @@ def test_killed_while_a_session_mends(box: Sandbox, name: str, moment: str, *, e
     box.milestone(rc=KILLED)
     if ended:
         box.await_idle()
-    box.milestone()
-    require_mended(box, name, 1)
     box.milestone()
     require_mended(box, name, 1)
 
