@@ -107,7 +107,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_an_end_leads_to_its_action(talks: Sandbox, case: Case) -> None:
-    make(talks, (1, 2), retries=0 if case.free else 1, max_sessions=1)
+    make(talks, (1, 2), retries=0 if case.free else 1, max_sessions=1, pass_env=["OUT", "ROOT"])
     talks.env["ROOT"] = str(talks.root)
     for number in (1, 2) if case.again and not case.free else (1,):
         turn(talks, f"1-{number}", case.script)
