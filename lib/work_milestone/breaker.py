@@ -8,7 +8,8 @@ Rules:
   less, so that sessions that failed together do not come back together. One that succeeds ends the row.
 - Where nothing is to be had any more (no login, no money left) no session starts again in this run; those that are at
   work go on.
-- Setting the clock back makes no wait longer, and a renewal that is too far off to be one counts as not known.
+- Setting the clock back makes no wait longer, and a renewal that is too far off to be one, or long past, counts as not
+  known. What is renewed by the time that it is told of is waited for as a passing failure is.
 - Whoever waits here wakes up when the run is stopped, or when nothing starts any more.
 """
 
@@ -26,6 +27,7 @@ MOST = 300.0  # seconds that a row of passing failures waits at most
 UNKNOWN = 300.0  # seconds that a quota takes of which nobody says when it is renewed; doubled each time, up to
 LONGEST = 3600.0
 FARTHEST = 32 * 86400.0  # seconds; no quota takes longer to be renewed
+RECENT = 60.0  # seconds; what was renewed no longer ago was so while its session came to its end
 
 
 class Breaker:
@@ -62,7 +64,8 @@ class Breaker:
             elif rest:
                 wait = rest  # sessions that are refused together are one refusal
             else:
-                wait = min(LONGEST, UNKNOWN * 2**self._refusals)
+                renewed = until is not None and now - RECENT < until <= now
+                wait = min(LONGEST, (self._backoff if renewed else UNKNOWN) * 2**self._refusals)
                 self._refusals += 1
             if wait > rest:
                 self._pauses[agent] = now + wait, time.monotonic() + wait

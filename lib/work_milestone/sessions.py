@@ -34,7 +34,7 @@ from work_milestone import (
     session_env,
 )
 from work_milestone.agent import Call
-from work_milestone.breaker import FARTHEST
+from work_milestone.breaker import FARTHEST, RECENT
 from work_milestone.errors import MilestoneError
 from work_milestone.plan import Item
 from work_milestone.receipts import LANDING, Receipt
@@ -86,7 +86,7 @@ def see_through(run: Run, issue: int, attempt: Callable[[], Session], prepare: C
             run.breaker.await_backoff()
         else:
             return status
-        if not _may_start(run, issue):
+        if not _may_start(run, issue) or halting.was_asked(run, issue):
             return status
         run.tell("spawn", "retry", f"{status}; attempt {run.folder.attempts(issue) + 1} follows", issue=issue or None)
         prepare()
@@ -129,7 +129,7 @@ def _note(run: Run, issue: int, status: Session, *, outlived: bool) -> None:
     if status is Session.QUOTA:
         until = _renewal(receipt)
         # Else it is renewed by now, or whoever typed the line again may have bought more.
-        if not outlived if until is None else until > time.time():
+        if not outlived or (until is not None and until > time.time()):
             run.breaker.pause(str(receipt.get("agent")), until, str(receipt.get("detail")))
     elif status is Session.AUTH and not outlived:
         run.breaker.halt(str(receipt.get("detail")))
@@ -144,7 +144,7 @@ def _renewal(receipt: Receipt) -> float | None:
     """
     until, started, elapsed = (float(receipt.get(name) or 0) for name in ("until", "started", "elapsed"))
     ended = started + elapsed
-    return min(until, time.time() + until - ended) if ended < until <= ended + FARTHEST else None
+    return min(until, time.time() + until - ended) if ended - RECENT < until <= ended + FARTHEST else None
 
 
 def await_quota(run: Run) -> None:

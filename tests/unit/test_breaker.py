@@ -116,6 +116,18 @@ def test_an_unknown_renewal_doubles_up_to_an_hour_until_one_succeeds(
     assert naps[-1] == pytest.approx(300)
 
 
+@pytest.mark.parametrize("past", [0.0, 0.5, 59.0])
+def test_what_is_renewed_by_the_time_that_it_is_told_of_is_waited_for_shortly(
+    heard: Heard, naps: list[float], past: float
+) -> None:
+    """A little longer each time: it may be the clocks that differ."""
+    one = Breaker(2, heard.tell)
+    for _ in range(12):
+        one.pause("a", time.time() - past, "limit")
+        one.await_open(["a"])
+    assert naps == pytest.approx([2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600])
+
+
 def test_refusals_at_once_are_one(heard: Heard, naps: list[float]) -> None:
     one = Breaker(2, heard.tell)
     for _ in range(2):
