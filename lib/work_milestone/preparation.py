@@ -25,8 +25,11 @@ from work_milestone.texts import one_line
 
 
 def is_prepared(run: Run, item: Item) -> bool:
-    """Tell whether worktree, lock and prompt are not needed: no session is, or one is already at work."""
-    return not run.needs_session(item.issue) or run.attempt_state(item.issue) in ("alive", "finished")
+    """Tell whether worktree, lock and prompt are not needed: no session is, or there is one that is not judged.
+
+    One that died since the run began too: its branch is not to be moved while its worktree is not looked at.
+    """
+    return not run.needs_session(item.issue) or run.attempt_state(item.issue) not in ("none", "judged")
 
 
 def starts(run: Run, item: Item) -> bool:

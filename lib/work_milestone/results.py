@@ -6,7 +6,8 @@ Rules:
   and uncommitted work are pinned under a ref.
 - The result is written before the worktree is given back, and a worktree that has become another session's is not
   touched: the branch has what was committed.
-- Whatever an agent did to its worktree is its own outcome, and never stops the others.
+- Whatever an agent did to its worktree is its own outcome, and never stops the others. An attempt whose work cannot be
+  kept, for want of room, is not judged until it can.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from work_milestone import (
     trees,
     worktrees,
 )
-from work_milestone.errors import GitError
-from work_milestone.receipts import LANDING, Receipt
+from work_milestone.errors import GitError, MilestoneError
+from work_milestone.receipts import LANDING, MEND, Receipt
 from work_milestone.runs import Run
 from work_milestone.states import WITH_WORK, Kind, Session
 from work_milestone.texts import count, last_line, one_line, shown
@@ -232,11 +233,27 @@ def _keep(
         # Whatever an agent has done to its worktree is its own outcome, and no reason for the others to stop.
         outcome = replace(outcome, status=Session.FAILED, detail=one_line(str(error))[:500])
         made["head"] = None
-        if head := run.repo.resolve(f"refs/heads/{branch}"):
-            salvage.keep(run.repo, ref, head)
-        if claimed:
-            run.pool.drop(place)
+        _keep_anyway(run, place if claimed else None, ref, run.repo.resolve(f"refs/heads/{branch}") or base)
     return outcome, made
+
+
+def _keep_anyway(run: Run, place: Path | None, ref: str, head: str) -> None:
+    """Keep a commit, and what lies in a worktree that git refuses, which goes away then.
+
+    Raise MilestoneError where that cannot be kept, as on a full disk: the attempt is judged by the same line again.
+    """
+    env = run.pool.environment()
+    try:
+        if place:
+            try:
+                salvage.pin(run.repo, place, env, ref, time.time())
+            except GitError:
+                salvage.rescue(run.repo, place, env, ref, head, time.time())
+        salvage.keep(run.repo, ref, head)  # beside the other, where that was made elsewhere
+    except GitError as error:
+        raise MilestoneError(f"what a session has left cannot be kept: {one_line(str(error))}; {MEND}") from error
+    if place:
+        run.pool.drop(place)
 
 
 def _find_elsewhere(run: Run, session: dict[str, Any]) -> str:

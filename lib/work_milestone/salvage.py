@@ -7,11 +7,14 @@ Rules:
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from work_milestone import checkouts, git
+from work_milestone.errors import GitError
+from work_milestone.texts import last_line, shown
 
 
 def commit_rest(repo: git.Repo, path: Path, env: Mapping[str, str], subject: str) -> None:
@@ -68,5 +71,22 @@ def keep(repo: git.Repo, ref: str, commit: str) -> None:
 
 
 def _add_all(repo: git.Repo, path: Path, env: Mapping[str, str]) -> None:
-    # What git cannot add (a repository without a commit, a file without the right to read) holds nothing else back.
-    repo.call("add", "-A", "--ignore-errors", cwd=path, env=env, accept=range(256))
+    """Add all files to an index. Raise GitError where git has left one out that can be read.
+
+    What cannot be added at all (a repository without a commit, a file without the right to read) holds nothing back.
+    """
+    own = ("-c", "core.safecrlf=false", "-c", "advice.addEmbeddedRepo=false")
+    done = repo.call(*own, "add", "-A", "--ignore-errors", cwd=path, env=env, accept=range(256))
+    if done.returncode and (left := _find_left(repo, path, env)):
+        words = last_line(done.stderr.decode(errors="replace"))
+        raise GitError(f"{path}: git could not take {shown(left)} (exit {done.returncode}): {words}", done.returncode)
+
+
+def _find_left(repo: git.Repo, path: Path, env: Mapping[str, str]) -> str:
+    """Name a file that can be read and that an index does not hold as it is, "" when there is none."""
+    which = ("--others", "--modified", "--exclude-standard")
+    for name in git.split(repo.call("ls-files", "-z", *which, cwd=path, env=env).stdout):
+        file = path / name
+        if file.is_symlink() or (file.is_file() and os.access(file, os.R_OK)):
+            return name
+    return ""
