@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -164,6 +165,9 @@ def wait(attempt: Path) -> None:
     except FileNotFoundError:
         return
     with file, process.registered(lambda sig: stop(attempt, sig)):
+        # Whoever has just been started has not said yet who it is: a stop would not find it.
+        while not _read(attempt, "supervisor") and _is_locked(attempt / "lock"):
+            time.sleep(0.01)
         if process.stopping.is_set():
             stop(attempt, signal.SIGTERM)
         fcntl.flock(file, fcntl.LOCK_SH)

@@ -544,6 +544,20 @@ def test_an_adopted_session_is_reached_by_stop_all(bench: Bench) -> None:
     assert bench.record()["reason"] == "stopped"
 
 
+def test_an_adopted_session_that_has_not_said_yet_who_it_is_is_reached_by_stop_all(bench: Bench) -> None:
+    with orphaned(bench):
+        known, aside = bench.attempt / "supervisor.json", bench.cwd / "aside"
+        known.rename(aside)
+        adopter = threading.Thread(target=attempts.wait, args=(bench.attempt,))
+        adopter.start()
+        while not process.live:
+            assert adopter.is_alive()
+        process.stop_all()
+        aside.rename(known)
+        adopter.join()
+    assert bench.record()["reason"] == "stopped"
+
+
 def test_a_pid_that_passed_to_another_is_never_signalled(bench: Bench) -> None:
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
         bench.attempt.mkdir(parents=True)
