@@ -72,7 +72,7 @@ def restore(run: Run, issue: int) -> None:
     found = find(run, issue)
     if not found:
         raise MilestoneError(f"#{issue}: no attempt has left anything; doit recover n={run.number} lists what there is")
-    kept = max(found, key=lambda one: int(one.attempt.partition("-")[0]))
+    kept = sorted(found, key=lambda one: int(one.attempt.partition("-")[0]))[-1]  # of one attempt's, what came last
     place = run.folder.path / "recovered" / f"{issue}-{kept.attempt}"
     if place.exists():
         raise MilestoneError(f"{place} is there already; look at it, or take it away: git worktree remove {place}")

@@ -239,6 +239,16 @@ def test_the_latest_attempt_is_put_back(failed: Sandbox) -> None:
     assert not (place / "one.txt").exists()
 
 
+def test_of_two_commits_of_one_attempt_the_latest_is_put_back(failed: Sandbox) -> None:
+    failed.env |= {"GIT_COMMITTER_DATE": "2099-01-01T00:00:00Z"}
+    tree = failed.rev("refs/milestone/3/attempt/1/1^{tree}")
+    latest = failed.git("commit-tree", "-m", "later", tree)
+    failed.git("update-ref", f"refs/milestone/3/attempt/1/1-{latest[:12]}", latest)
+    failed.doit("recover:1", "n=3", rc=0)
+    place = failed.root / f".milestone/3/recovered/1-1-{latest[:12]}"
+    assert failed.git("rev-parse", "HEAD", cwd=place) == latest
+
+
 def test_prune_names_each_commit_that_it_lets_go(failed: Sandbox) -> None:
     failed.behave(1, "echo two > two.txt; exit 1")
     failed.milestone(rc=1)
