@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from work_milestone import checkouts, gate_process, ledger, process_table, worktrees
+from work_milestone import checkouts, gate_process, ledger, masking, process_table, worktrees
 from work_milestone.texts import count, last_line, last_lines
 
 LEDGER = "green"
@@ -119,7 +119,7 @@ def _run(place: Place, commit: str, command: str, log: Path) -> Failure | None:
     env = {**place.pool.environment(), process_table.MARK: place.mark}
     done = gate_process.run(["/bin/sh", "-c", command], cwd=place.path, env=env, log=log, timeout=place.timeout)
     if done.code != 0:
-        text = read_end(log)
+        text = read_log(log)
         why = f"over its time limit of {place.timeout:g} s" if done.timed_out else f"exit {done.code}"
         said = [why, "" if done.timed_out else done.reason, last_line(text)]
         reason = f"gate `{command}`: {': '.join(filter(None, said))}"
@@ -129,7 +129,12 @@ def _run(place: Place, commit: str, command: str, log: Path) -> Failure | None:
     if not changed and state.head == commit:
         return None
     what = f"changed tracked files: {', '.join(changed[:5])}" if changed else f"moved HEAD to {state.head}"
-    return Failure(command, 0, log, f"gate `{command}` {what}", tuple(last_lines(read_end(log))))
+    return Failure(command, 0, log, f"gate `{command}` {what}", tuple(last_lines(read_log(log))))
+
+
+def read_log(log: Path, size: int = 65536) -> str:
+    """Read the end of a gate's log, without keys: a gate has the user's whole environment."""
+    return masking.mask(read_end(log, size))
 
 
 def read_end(path: Path, size: int = 65536) -> str:

@@ -24,7 +24,7 @@ from typing import Any
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
-from work_milestone import commandline, generations, remedies, reporter, schedule
+from work_milestone import commandline, generations, masking, remedies, reporter, schedule
 from work_milestone.errors import MilestoneError
 from work_milestone.plan import Item, Wave, list_plans
 from work_milestone.receipts import MEND
@@ -55,7 +55,7 @@ def open_run(root: Path) -> Run:
     _look_at_receipts(run)
     # The first two tell them in order; to stop a run, none of what they are about is needed.
     if run.faults and not {"milestone", "preflight", "stop"} & {word.partition(":")[0] for word in commandline.words()}:
-        raise InvalidDodoFile("\n".join(run.faults))
+        raise InvalidDodoFile(masking.mask("\n".join(run.faults)))
     _require_known(run)
     if run.plan:
         in_order = sorted(run.dispatched.values(), key=lambda item: item.priority)

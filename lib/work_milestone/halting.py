@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 
-from work_milestone import attempts, process_table
+from work_milestone import attempts, masking, process_table
 from work_milestone.errors import MilestoneError
 from work_milestone.receipts import LANDING, KernelLock
 from work_milestone.runs import Run
@@ -70,4 +70,4 @@ def _stop_session(run: Run, issue: int, holder: int | None) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 - the verb's purpose
+    print(masking.mask(text), file=sys.stderr)  # noqa: T201 - the verb's purpose

@@ -106,7 +106,7 @@ def _gate(run: Run, candidate: Candidate) -> tuple[MilestoneError | None, Need |
         where |= {"log": str(failure.log), "code": failure.code, "tail": list(failure.tail)}
         run.folder.write(path, "gates", "failed", reason=failure.reason, **where)
         run.tell("gates", "failed", failure.reason, elapsed=time.time() - began)
-        told = {"reason": failure.reason, "command": failure.command, "log": gates.read_end(failure.log, 8000)}
+        told = {"reason": failure.reason, "command": failure.command, "log": gates.read_log(failure.log, 8000)}
         fault = MilestoneError(
             f"{failure.reason}; {run.main} is untouched; log: {failure.log}; mend it on {run.branch} (or skip the "
             f"item that brought it), then: doit milestone n={run.number}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from work_milestone import worktrees
+from work_milestone import masking, worktrees
 from work_milestone.errors import LockedError, MilestoneError
 from work_milestone.runs import Run
 from work_milestone.texts import count, one_line
@@ -59,7 +59,7 @@ def print_kept(run: Run) -> None:
     for kept in found:
         name = f"#{kept.issue}" if kept.issue else "landing"
         line = f"{name:<8} {kept.attempt:<4} {kept.date}  {kept.commit[:10]}  {kept.changes}; {kept.subject[:80]}"
-        sys.stdout.write(line + "\n")
+        sys.stdout.write(masking.mask(line) + "\n")
     if not found:
         sys.stdout.write(f"milestone {run.number}: no attempt has left anything that is not merged\n")
         return
@@ -105,4 +105,4 @@ def _require_number(run: Run, verb: str) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 - the verb's purpose
+    print(masking.mask(text), file=sys.stderr)  # noqa: T201 - the verb's purpose

@@ -86,7 +86,7 @@ def _need(run: Run, item: Item) -> Need:
     if _wanted(run, item) is Kind.FIX:
         candidate, log = str(receipt["candidate"]), Path(str(receipt["log"]))
         values = {
-            "reason": receipt["reason"], "command": receipt["command"], "log": gates.read_end(log, 8000),
+            "reason": receipt["reason"], "command": receipt["command"], "log": gates.read_log(log, 8000),
             "diff": followups.diff(run, str(receipt["onto"]), candidate, ()), "target": run.branch,
         }  # fmt: skip
         return Need(Kind.FIX, candidate, candidate, head, values)

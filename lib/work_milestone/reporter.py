@@ -122,7 +122,7 @@ class Reporter:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(path, "a", encoding="utf-8", opener=private) as file:
-                file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {name}\n{traceback}\n")
+                file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {name}\n{mask(traceback)}\n")
             where = f"traceback in {path}"
         except OSError:
             pass

@@ -104,8 +104,8 @@ def log(run: Run, issue: int) -> None:
         if len(outputs) > 1:
             print(f"==> {path} <==", flush=True)  # noqa: T201 - the verb's purpose
         with path.open("rb") as file:
-            for line in file:
-                sys.stdout.buffer.write(masking.mask_bytes(line))
+            for block in masking.mask_stream(file):
+                sys.stdout.buffer.write(block)
         sys.stdout.flush()
     if not outputs:
         say(f"{attempt}: no output yet")
@@ -119,4 +119,4 @@ def log(run: Run, issue: int) -> None:
 
 def say(text: str) -> None:
     """Tell the person at the terminal, apart from what is piped on."""
-    print(text, file=sys.stderr)  # noqa: T201 - the verb's purpose
+    print(masking.mask(text), file=sys.stderr)  # noqa: T201 - the verb's purpose

@@ -81,6 +81,39 @@ def test_a_key_is_shown_to_nobody_and_told_to_no_other_session(box: Sandbox) -> 
         assert "correct-horse" not in text
 
 
+PEM = "-----BEGIN PRIVATE KEY-----\\nMIIBVgIBADANBg\\nkqhkiG9w0BAQEF\\n-----END PRIVATE KEY-----\\n"
+
+
+def test_a_key_of_several_lines_is_not_shown_line_by_line(box: Sandbox) -> None:
+    box.make(plan([[item(1)]]))
+    box.behave(1, f"work; printf -- '{PEM}'; report COMPLETE")
+    box.milestone()
+    told = box.doit("log:1", "n=3", rc=0).out
+    assert told.startswith("[masked]\nSTATUS: COMPLETE")
+
+
+def test_what_a_gate_prints_of_the_users_environment_is_told_to_nobody(box: Sandbox) -> None:
+    box.env["OWN_SECRET"] = "correct-horse-battery"
+    gate = 'test -e fixed || { echo "using $OWN_SECRET"; exit 1; }'
+    box.make(plan([[item(1)]], post=[f"test ! -e item-1.txt || {gate}"]))
+    box.behave("1-fix", 'cat > "$OUT/prompt-fix"; exit 1')
+    box.behave("landing-fix", 'cat > "$OUT/prompt-fix"; exit 1')
+    shown = box.milestone(rc=1).text
+    assert "using [masked]" in box.prompt("fix")
+    journal = (box.root / ".milestone/3/journal.jsonl").read_text()
+    for text in (shown, box.prompt("fix"), journal):
+        assert "correct-horse" not in text
+        assert "[masked]" in text
+
+
+def test_a_branch_that_looks_like_a_key_is_named_in_full(box: Sandbox) -> None:
+    """The next command needs its name."""
+    box.make(plan([[item(1, title="Task queue worker crashes on an empty payload")]]))
+    box.behave(1, "git switch -qc elsewhere; work")
+    done = box.milestone(rc=1)
+    assert "not on work/3/1-task-queue-worker-crashes" in done.out
+
+
 PROOFS = {
     "inside": ("pwd", 0, ""),
     "a file of its own": ("echo README.md", 0, ""),

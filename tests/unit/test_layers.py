@@ -31,7 +31,7 @@ LAYERS: tuple[frozenset[str], ...] = (
 )  # fmt: skip
 # The steps and the wiring are made of each other, without circles. Below them, what leans on its own layer is named.
 FREE = (3, 4)
-BESIDE = frozenset({("attempts", "process"), ("attempts", "process_table"), ("receipts", "process_table"),
+BESIDE = frozenset({("masking", "files"), ("attempts", "process"), ("attempts", "process_table"), ("receipts", "process_table"),
                     ("settings", "machine"), ("gate_process", "process"),
                     ("gate_process", "process_table"), ("fields", "yaml_files"), ("plan_rules", "branches"),
                     ("plan_rules", "yaml_files"), ("plan", "branches"), ("plan", "fields"),
