@@ -31,8 +31,8 @@ LAYERS: tuple[frozenset[str], ...] = (
 )  # fmt: skip
 # The steps and the wiring are made of each other, without circles. Below them, what leans on its own layer is named.
 FREE = (3, 4)
-BESIDE = frozenset({("masking", "files"), ("attempts", "process"), ("attempts", "process_table"), ("receipts", "process_table"),
-                    ("settings", "machine"), ("gate_process", "process"),
+BESIDE = frozenset({("attempts", "process"), ("attempts", "process_table"), ("receipts", "process_table"),
+                    ("settings", "machine"), ("masking", "files"), ("gate_process", "process"),
                     ("gate_process", "process_table"), ("fields", "yaml_files"), ("plan_rules", "branches"),
                     ("plan_rules", "yaml_files"), ("plan", "branches"), ("plan", "fields"),
                     ("plan", "plan_rules"), ("plan", "yaml_files"), ("settings", "branches"),
