@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -19,6 +20,8 @@ from work_milestone.settings import SessionSettings
 from work_milestone.states import Session
 
 Event = Mapping[str, Any]
+MOST_ID = 300  # characters of a conversation's id
+_OBJECT = re.compile(r"^[ \t]*\{", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,25 @@ def find_objects(text: str) -> Iterator[dict[str, Any]]:
                 continue
             if isinstance(found, dict):
                 yield found
+
+
+def find_object(text: str) -> dict[str, Any] | None:
+    """Return the last JSON object that begins on a line of its own, be it over several lines."""
+    decoder, last, at = json.JSONDecoder(), None, 0
+    while (begin := _OBJECT.search(text, at)) is not None:
+        try:
+            last, at = decoder.raw_decode(text, begin.end() - 1)
+        except (ValueError, RecursionError):
+            at = begin.end()
+    return last
+
+
+def as_id(value: object) -> str:
+    """Return what can be handed over as a word that names a conversation, "" for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    word = str(value)
+    return word if word.isprintable() and len(word) <= MOST_ID and not word.startswith("-") else ""
 
 
 def dollars(value: object) -> float | None:

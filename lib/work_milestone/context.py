@@ -43,6 +43,7 @@ class Context:
         self.journal = Journal(self.folder.path / "journal.jsonl")
         self.repo = git.Repo(root, f"git {self.folder.path}")
         self.pool = worktrees.Pool(self.repo, self.folder.path / "worktrees", self.settings.links)
+        self.kept_back: dict[int, str] = {}  # why no session of an item could be started
         self.chosen: dict[int, str] = {}  # the agent that works an item now, where another stands in for its own
         self.breaker = Breaker(self.settings.backoff, lambda outcome, detail: self.tell("sessions", outcome, detail))
         self.lock = KernelLock(self.folder.path / "run.lock")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from work_milestone import api_errors
-from work_milestone.agent import Agent, Call, Event, Outcome, Progress, dollars, find_objects
+from work_milestone.agent import Agent, Call, Event, Outcome, Progress, as_id, dollars, find_object, find_objects
 from work_milestone.agent_settings import AgentSettings
 from work_milestone.states import Session
 from work_milestone.texts import last_line, one_line
@@ -54,13 +54,20 @@ class Described(Agent):
         """Find the first object that has the id."""
         if self._is.result == "text":
             return ""
-        return next((str(value) for found in find_objects(stdout) if (value := _dig(found, self._is.conversation))), "")
+        found = (as_id(_dig(one, self._is.conversation)) for one in self._find_objects(stdout))
+        return next(filter(None, found), "")
+
+    def _find_objects(self, stdout: str) -> list[dict[str, Any]]:
+        """Find what it has printed as JSON: a line each, or one object over several lines."""
+        objects = list(find_objects(stdout))
+        whole = None if objects or self._is.result != "json" else find_object(stdout)
+        return [whole] if whole else objects
 
     def judge(self, code: int, stdout: str, stderr: str, ended: float | None = None) -> Outcome:
         """Judge by exit code, by an error in its result, and by the words that the settings name."""
         text, error, cost = stdout, "", None
         if self._is.result != "text":
-            objects = list(find_objects(stdout))
+            objects = self._find_objects(stdout)
             text = str(_last(objects, self._is.text) or "")
             error = one_line(str(_last(objects, self._is.error) or ""))
             cost = dollars(_last(objects, self._is.cost))

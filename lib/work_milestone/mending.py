@@ -84,6 +84,8 @@ def take_up(run: Run, issue: int) -> None:
 
 def _attempt(run: Run, issue: int, item: Item | None, need: Need) -> Session:
     number = run.folder.attempts(issue) + 1
+    if preparation.is_anothers(run, issue):
+        _prepare(run, issue, item, need)
     prompt = run.folder.attempt(issue, number) / "prompt.md"
     write_atomic(prompt, _prompt(run, issue, item, need))
     begun = sessions.start(run, issue, item, prompt, of=need.of, merged=need.work)

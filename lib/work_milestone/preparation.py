@@ -59,6 +59,7 @@ def take_worktree(run: Run, issue: int, branch: str, base: str, kind: Kind) -> P
     """Take a worktree for the next attempt, on its branch at `base`; what the branch held is kept."""
     number = run.folder.attempts(issue) + 1
     _keep_branch(run, issue, branch, base, number - 1)
+    _give_up_conversations(run, issue)
     run.begin(issue)
     place = run.pool.take(branch, base)
     run.folder.write(
@@ -79,7 +80,7 @@ def resume_worktree(run: Run, issue: int, receipt: Receipt | None, kind: Kind) -
     """Take the worktree of a session that was cut short for the next attempt, as it is; tell whether it could be."""
     if receipt is None or not is_resumable(receipt):
         return False
-    if receipt.get("agent") != session_settings(run.settings, run.items.get(issue), run.chosen.get(issue)).agent:
+    if receipt.get("agent") not in ([run.chosen[issue]] if issue in run.chosen else find_agents(run, issue)):
         return False  # another agent knows nothing of it
     since = range(int(receipt["attempt"]) + 1, run.folder.attempts(issue) + 1)
     if any(attempts.state(run.folder.attempt(issue, number)) != "none" for number in since):
@@ -91,6 +92,31 @@ def resume_worktree(run: Run, issue: int, receipt: Receipt | None, kind: Kind) -
         conversation=receipt["conversation"], mark=receipt["mark"], agent=receipt["agent"],
     )  # fmt: skip
     return True
+
+
+def find_agents(run: Run, issue: int) -> tuple[str, ...]:
+    """Name the agents that may work an item: whose conversation can go on, the one that was chosen, who stands in."""
+    known = (session_settings(run.settings, run.items.get(issue)).agent, *run.settings.fallback)
+    cut_short = [
+        receipt["agent"] for receipt in (run.result(issue), run.mend(issue)) if receipt and is_resumable(receipt)
+    ]
+    return tuple(dict.fromkeys((*(name for name in known if name in cut_short), *known)))
+
+
+def is_anothers(run: Run, issue: int) -> bool:
+    """Tell whether a worktree was taken to go on with a conversation of another agent than now starts."""
+    worktree = run.folder.load(run.folder.receipt(issue, "worktree")) or {}
+    return bool(worktree.get("conversation")) and worktree.get("agent") != run.chosen.get(issue, worktree.get("agent"))
+
+
+def _give_up_conversations(run: Run, issue: int) -> None:
+    """Free the worktrees that were kept for conversations of an item with which nobody goes on; all is pinned."""
+    for receipt in (run.result(issue), run.mend(issue)):
+        if receipt and is_resumable(receipt):
+            place = Path(str(receipt["path"]))
+            worktrees.disown(place)
+            (place / worktrees.LOCK_FILE).unlink(missing_ok=True)
+            run.pool.free(place)
 
 
 def branch_of(run: Run, item: Item | None) -> str:

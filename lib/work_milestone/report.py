@@ -167,6 +167,8 @@ def print_summary(run: Run, page: Page) -> None:
 
 def _explain(run: Run, row: Row) -> Row:
     """Say of an item that has not had its turn what kept it from that."""
+    if row.item.issue in run.kept_back and not run.settled(row.item.issue):
+        return replace(row, detail=f"not started: {run.kept_back[row.item.issue]}")
     why = run.breaker.halted or ("the run was stopped" if process.stopping.is_set() else "")
     return replace(row, detail=f"not started: {why}") if why and row.state == "pending" and not row.detail else row
 

@@ -44,6 +44,8 @@ from work_milestone.texts import count, last_line, one_line, shown
 
 REASONS = ("exited", "signalled", "timeout", "stopped", "not-started")
 MOST_BEFORE = 1_000_000  # bytes before which an agent has told the id of its conversation
+REFUSAL = ("agent", "model", "until", "started", "elapsed", "detail")
+MOST_TOLD = 1000  # characters of the reason why a session has ended
 REST_SUBJECT = "chore: commit what the session left uncommitted"
 
 
@@ -64,11 +66,14 @@ def judge(run: Run, issue: int, number: int) -> Session:
     earlier = run.folder.load(run.folder.receipt(issue, step)) or {}
     costs = _cost(outcome.cost, earlier, session, sums=worker.sums_cost)
     told = outcome.conversation or session.get("conversation") or _find_conversation(worker, attempt)
+    other = earlier if earlier.get("status") == Session.QUOTA else earlier.get("refused") or {}
     fields = {
-        "attempt": number, "detail": masking.mask(outcome.detail), "notes": masking.mask(report.notes)[:4000],
-        "blocker": masking.mask(report.blocker)[:2000], "conversation": told,
+        "attempt": number, "detail": masking.mask(outcome.detail)[:MOST_TOLD], "conversation": agent.as_id(told),
+        "notes": masking.mask(report.notes)[:4000], "blocker": masking.mask(report.blocker)[:2000],
         "until": outcome.until, "started": began, "elapsed": elapsed, "log": str(attempt), **costs, **made,
         **{name: session.get(name) for name in ("path", "mark", "agent", "model")},
+        # Who was refused before is known on, though another stood in.
+        "refused": {name: other.get(name) for name in REFUSAL} if other.get("agent") != session.get("agent") else None,
     }  # fmt: skip
     if record and outcome.status is Session.CRASHED:
         fields["conversation"] = ""  # its agent has said that nobody knows it any more
@@ -83,7 +88,7 @@ def judge(run: Run, issue: int, number: int) -> Session:
     commits, files = len(made.get("commits") or ()), len(made.get("files") or ())
     run.tell(
         "spawn" if kind is Kind.WORK else kind.value, outcome.status.value,
-        masking.mask(outcome.detail) or f"{count(commits, 'commit')}, {count(files, 'file')}", issue=issue or None,
+        str(fields["detail"]) or f"{count(commits, 'commit')}, {count(files, 'file')}", issue=issue or None,
         elapsed=elapsed, cost=outcome.cost,
     )  # fmt: skip
     return outcome.status

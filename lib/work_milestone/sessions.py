@@ -36,12 +36,13 @@ from work_milestone import (
 from work_milestone.agent import Call
 from work_milestone.breaker import FARTHEST, RECENT
 from work_milestone.errors import MilestoneError
+from work_milestone.files import is_there
 from work_milestone.plan import Item
 from work_milestone.receipts import LANDING, Receipt
 from work_milestone.runs import Run
 from work_milestone.settings import SessionSettings, session_settings
 from work_milestone.states import RETRIED, WITH_WORK, Kind, Session
-from work_milestone.texts import last_line, shown
+from work_milestone.texts import last_line, one_line, shown
 
 UNDECIDED = frozenset({Session.CRASHED, Session.STOPPED})
 DEPTH = "MILESTONE_DEPTH"
@@ -73,7 +74,7 @@ def see_through(run: Run, issue: int, attempt: Callable[[], Session], prepare: C
         before = run.attempt_state(issue)
         if before in ("none", "judged") and not _may_start(run, issue):
             return Session.STOPPED
-        status = attempt()
+        status = _dare(run, issue, attempt)
         _note(run, issue, status, outlived=before == "finished")
         if halting.was_asked(run, issue):
             return status
@@ -92,12 +93,23 @@ def see_through(run: Run, issue: int, attempt: Callable[[], Session], prepare: C
         prepare()
 
 
+def _dare(run: Run, issue: int, attempt: Callable[[], Session]) -> Session:
+    """Make an attempt; what keeps it from being begun is known at the end of the run too."""
+    try:
+        return attempt()
+    except process.Stopped:
+        raise
+    except MilestoneError as error:
+        run.kept_back[issue] = one_line(str(error))
+        raise
+
+
 def _may_start(run: Run, issue: int) -> bool:
     """Wait until a session of an item may start; tell whether one may. Raise Stopped when the run is stopped."""
     limit = run.settings.total_budget_usd
     if limit is not None and run.spent >= limit:
         run.breaker.halt(f"${run.spent:.2f} are spent, and total_budget_usd is ${limit:g}; raise it to go on")
-    agent = run.breaker.await_open(_candidates(run, issue))
+    agent = run.breaker.await_open(preparation.find_agents(run, issue))
     if agent is None:
         return False
     if agent != _settings(run, issue).agent:
@@ -106,17 +118,6 @@ def _may_start(run: Run, issue: int) -> bool:
     if spent := preparation.find_overspent(run, issue):
         run.tell("spawn", "budget", spent, issue=issue or None)
     return not spent
-
-
-def _candidates(run: Run, issue: int) -> tuple[str, ...]:
-    """Name the agents that may work an item, the one that was chosen for it first.
-
-    A session that mends and was cut short goes on where it stood, which no other agent can.
-    """
-    first = session_settings(run.settings, run.items.get(issue)).agent
-    worktree = run.folder.load(run.folder.receipt(issue, "worktree")) or {}
-    bound = worktree.get("kind") != Kind.WORK and worktree.get("conversation")
-    return (first,) if bound else (first, *(name for name in run.settings.fallback if name != first))
 
 
 def _settings(run: Run, issue: int) -> SessionSettings:
@@ -150,12 +151,13 @@ def _renewal(receipt: Receipt) -> float | None:
 def await_quota(run: Run) -> None:
     """Hold back what an earlier line was told to wait for: whoever types it again is refused again before that."""
     for issue in (*run.items, LANDING):
-        for receipt in (run.result(issue), run.mend(issue)):
-            if receipt is None or receipt["status"] != Session.QUOTA or run.settled(issue):
-                continue
+        receipts = [receipt for receipt in (run.result(issue), run.mend(issue)) if receipt]
+        refused = [receipt["refused"] for receipt in receipts if receipt.get("refused")]
+        held = [receipt for receipt in receipts if receipt["status"] == Session.QUOTA and not run.settled(issue)]
+        for receipt in (*held, *refused):
             until, agent = _renewal(receipt), str(receipt.get("agent"))
             now = session_settings(run.settings, run.items.get(issue), agent)
-            same = agent in _candidates(run, issue) and receipt.get("model") == now.model
+            same = agent in preparation.find_agents(run, issue) and receipt.get("model") == now.model
             if same and until is not None and until > time.time():
                 run.breaker.pause(agent, until, str(receipt.get("detail")))
 
@@ -168,8 +170,7 @@ def _attempt(run: Run, item: Item) -> Session:
         return status
     number = run.folder.attempts(item.issue) + 1
     worktree = run.folder.load(run.folder.receipt(item.issue, "worktree")) or {}
-    other = worktree.get("conversation") and worktree.get("agent") != _settings(run, item.issue).agent
-    if worktree.get("attempt") != number or other:
+    if worktree.get("attempt") != number or preparation.is_anothers(run, item.issue):
         preparation.begin_anew(run, item)
     await_end(run, item.issue, number, start(run, item.issue, item, run.folder.item(item.issue) / "prompt.md").wait)
     return results.judge(run, item.issue, number)
@@ -270,6 +271,11 @@ def _require_proof(run: Run, place: Path, env: Mapping[str, str]) -> None:
         words = last_line(done.stderr.decode(errors="replace")) or "it printed nothing"
         raise MilestoneError(f"prove: {line} (exit {done.returncode}, in {place}): {words}; no session starts there")
     for path in told:
+        if not is_there(place / path):
+            raise MilestoneError(
+                f"prove: {line} says {shown(path, 200)}, which names nothing that is there; have it print paths alone, "
+                f'like python -c "import pkg; print(pkg.__file__)"; no session starts there'
+            )
         if not (place / path).resolve().is_relative_to(place.resolve()):
             raise MilestoneError(
                 f"prove: {line} says {shown(path, 200)}, which is outside of {place}: a session would work on one tree "

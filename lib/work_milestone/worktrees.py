@@ -249,6 +249,12 @@ def claim(path: Path, mark: str) -> None:
     (folder / _OWNER).write_text(mark)
 
 
+def disown(path: Path) -> None:
+    """Take back that a worktree belongs to a session."""
+    if folder := checkouts.git_dir(path):
+        (folder / _OWNER).unlink(missing_ok=True)
+
+
 def is_claimed(path: Path, mark: str) -> bool:
     """Tell whether a worktree still belongs to a session, and is one."""
     folder = checkouts.git_dir(path)
