@@ -48,9 +48,16 @@ def _variable(name: str) -> str:
     return name
 
 
+def _name(name: str) -> str:
+    if name.endswith("*"):
+        raise ValueError(f"{shown(name)} stands for many; name the one that is set")
+    return _variable(name)
+
+
 Words = Annotated[tuple[Text, ...], AfterValidator(_words)]
 Pattern = Annotated[Text, AfterValidator(_pattern)]
 Variable = Annotated[str, AfterValidator(_variable)]
+Name = Annotated[str, AfterValidator(_name)]
 Variables = tuple[Variable, ...]
 
 
@@ -73,6 +80,20 @@ class AgentSettings(BaseModel):
     quota: Pattern | None = None
     auth: Pattern | None = None
     own_conversations: Annotated[bool, Field(strict=True)] = False
+
+
+def find_contradiction(agent: AgentSettings) -> str:
+    """Say what of a description can never work: a conversation that nobody is told of; "" when nothing is wrong."""
+    begins, goes_on = ("{conversation}" in " ".join(words or ()) for words in (agent.argv, agent.resume))
+    if begins and agent.resume is None:
+        return "{conversation} is given to those that can go on alone; describe resume: too, or leave it out"
+    if begins and agent.own_conversations:
+        return "own_conversations means that it makes its own ids; leave {conversation} out of argv"
+    if goes_on and agent.own_conversations and agent.result == "text":
+        return "own_conversations are told in JSON; write result: json or jsonl, and conversation: where the id stands"
+    if goes_on and not (begins or agent.own_conversations):
+        return "resume names a conversation that argv did not; name it there, or write own_conversations: true"
+    return ""
 
 
 OWN = frozenset(AgentSettings.model_fields) - {"model", "args", "pass_env"}

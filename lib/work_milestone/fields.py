@@ -74,7 +74,7 @@ _EXPLANATIONS = {
 def explain(error: ErrorDetails, source: str | None = None) -> str:
     """Put a fault that pydantic found in words: what, what to do. `source` is the value as it was given."""
     where = error["loc"]
-    name = next((part for part in reversed(where) if isinstance(part, str)), "this")
+    name = next((part for part in reversed(where) if isinstance(part, str) and part != "[key]"), "this")
     if where and isinstance(where[-1], int):
         name = f"an entry of {name}"
     facts = {key: str(value).replace("'", "").removesuffix(".0") for key, value in error.get("ctx", {}).items()}

@@ -86,8 +86,10 @@ class _Running:
         self.child.wait()
 
 
-def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, timeout: float) -> Exit:
-    """Run a gate, both outputs into `log`; raise Stopped when the run is stopped meanwhile.
+def run(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, timeout: float, errors: Path | None = None
+) -> Exit:
+    """Run a gate, both outputs into `log`, or stderr into `errors`; raise Stopped when the run is stopped meanwhile.
 
     A mark that `env` holds beyond this process's own must be this call's alone: what bears it is ended.
     """
@@ -99,15 +101,16 @@ def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, ti
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         out = open(log, "wb", buffering=0, opener=private)  # noqa: SIM115 - closed below, after what cannot be opened is told
+        err = open(errors, "wb", buffering=0, opener=private) if errors else out  # noqa: SIM115
     except OSError as fault:
         return Exit(CANNOT_LOG, timed_out=False, reason=f"cannot write {log}: {fault.strerror}")
     try:
-        with out:
+        with out, err:
             try:
-                child = process.start(argv, cwd=cwd, env={**env, process_table.MARK: mark}, stdout=out, stderr=out)
+                child = process.start(argv, cwd=cwd, env={**env, process_table.MARK: mark}, stdout=out, stderr=err)
             except ProcessError as fault:
                 with contextlib.suppress(OSError):
-                    out.write(f"{fault.stderr}\n".encode(errors="replace"))
+                    err.write(f"{fault.stderr}\n".encode(errors="replace"))
                 return Exit(fault.returncode, timed_out=False, reason=fault.stderr)
         return _await_gate(_Running(child), log, limit, timeout)
     finally:

@@ -223,6 +223,8 @@ def _agents(run: Run) -> Iterator[str]:
         faults = [fault] if fault else list(_agent(run, settings))
         yield from (fault for fault in faults if fault not in told)
         told.update(faults)
+    if "command" in run.settings.fallback and not run.settings.command:
+        yield "fallback: agent `command` without a command; set command: in milestone.yaml, with agent: beside it"
     for name in run.settings.fallback:
         faults = list(_agent(run, session_settings(run.settings, None, name)))
         yield from (fault for fault in faults if fault not in told)
@@ -243,10 +245,11 @@ def _agent_notes(run: Run) -> Iterator[str]:
 def _agent(run: Run, settings: SessionSettings) -> Iterator[str]:
     """Look whether an agent is there, and what it says of its settings itself."""
     program = agents.program(settings, run.settings.agents)
-    if program and shutil.which(program) is None:
-        yield f"agent {settings.agent}: no program {program!r} on PATH; install it, or set agent: to another"
     worker = agents.find(settings.agent, run.settings.agents)
     env = session_env.make(run.settings, settings, worker, {})
+    if program and shutil.which(program, path=env.get("PATH")) is None:
+        where = f"in {run.root}" if "/" in program else "on PATH"
+        yield f"agent {settings.agent}: no program {program!r} {where}; install it, or set agent: to another"
     yield from worker.find_faults(settings, env)
 
 

@@ -25,7 +25,8 @@ from work_milestone import (
     agents,
     attempts,
     checkouts,
-    git,
+    gate_process,
+    gates,
     halting,
     preparation,
     process,
@@ -208,8 +209,10 @@ def start(run: Run, issue: int, item: Item | None, prompt: Path, **fields: Any) 
     agent, going_on = agents.find(settings.agent, run.settings.agents), str(worktree.get("conversation") or "")
     conversation = going_on or (str(uuid.uuid4()) if agent.resumes and agent.names_conversations else "")
     argv = agent.argv(Call(settings, conversation, bool(going_on), _find_writable(run, place), str(prompt)))
+    if "/" in argv[0]:  # as preflight has found it
+        argv[0] = str(run.root / argv[0])
     env = session_env.make(run.settings, settings, agent, run.pool.config())
-    _require_proof(run, place, env)
+    _require_proof(run, issue, place, env)
     attempt = run.folder.attempt(issue, number)
     attempt.mkdir(parents=True, exist_ok=True)
     run.folder.write(
@@ -260,16 +263,18 @@ def _find_writable(run: Run, place: Path) -> tuple[str, ...]:
     return tuple(str(path) for path in ((own, *shared) if own else shared))
 
 
-def _require_proof(run: Run, place: Path, env: Mapping[str, str]) -> None:
+def _require_proof(run: Run, issue: int, place: Path, env: Mapping[str, str]) -> None:
     """Raise MilestoneError unless what `prove` prints lies inside the worktree: elsewhere another tree is tested."""
     if run.settings.prove is None:
         return
-    done = process.run(["/bin/sh", "-c", run.settings.prove], cwd=place, env=env, check=False, timeout=PROOF)
-    told = [line for line in git.decode(done.stdout).splitlines() if line.strip()]
+    log, errors = (run.folder.item(issue) / f"prove.{name}" for name in ("log", "err"))
+    argv = ["/bin/sh", "-c", run.settings.prove]
+    done = gate_process.run(argv, cwd=place, env=env, log=log, errors=errors, timeout=PROOF)
+    told = [line for line in gates.read_end(log).splitlines() if line.strip()]
     line = shown(run.settings.prove)
-    if done.returncode or not told:
-        words = last_line(done.stderr.decode(errors="replace")) or "it printed nothing"
-        raise MilestoneError(f"prove: {line} (exit {done.returncode}, in {place}): {words}; no session starts there")
+    if done.code or not told:
+        words = done.reason or last_line(gates.read_end(errors)) or "it printed nothing"
+        raise MilestoneError(f"prove: {line} (exit {done.code}, in {place}): {words}; no session starts there")
     for path in told:
         if not is_there(place / path):
             raise MilestoneError(

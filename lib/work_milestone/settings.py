@@ -29,7 +29,17 @@ from pydantic import (
 from pydantic.types import StrictBool
 
 from work_milestone import fields, machine, yaml_files
-from work_milestone.agent_settings import BUILT_IN, MODELS, NAME, OWN, AgentSettings, Variable, Variables, check_agent
+from work_milestone.agent_settings import (
+    BUILT_IN,
+    MODELS,
+    NAME,
+    OWN,
+    AgentSettings,
+    Name,
+    Variables,
+    check_agent,
+    find_contradiction,
+)
 from work_milestone.branches import branch_fault
 from work_milestone.errors import PlanError, SettingsError
 from work_milestone.plan import MAX_NUMBER, Item, Money, Seconds, Text
@@ -114,7 +124,7 @@ class Settings(BaseModel):
     fallback: Annotated[tuple[Text, ...], BeforeValidator(_strings)] = ()
     agents: dict[str, AgentSettings] = {}
     pass_env: Annotated[Variables, BeforeValidator(_strings)] = ()
-    set_env: dict[Variable, str] = {}
+    set_env: dict[Name, str] = {}
     prove: Text | None = None
     budget_usd: Money | None = None
     timeout: Seconds = 7200.0
@@ -156,6 +166,8 @@ class Settings(BaseModel):
                 raise ValueError(f"{name} is built in: {own[0]} cannot be set; describe an agent under another name")
             if name not in BUILT_IN and agent.argv is None:
                 raise ValueError(f"{name} is described without argv; write it like argv: [{name}, run]")
+            if fault := find_contradiction(agent):
+                raise ValueError(f"{name}: {fault}")
         return value
 
 
@@ -263,10 +275,23 @@ def _from_file(path: Path) -> tuple[dict[str, Any], list[str], tuple[str, ...]]:
             what = f"belongs on the command line; write it there: doit milestone n=7 {name}=..."
         positions.blame((key,), f"{shown(key)}: {what}", key=True)
     described = tuple(map(str, level["agents"])) if isinstance(level.get("agents"), dict) else ()
+    if described:
+        level["agents"] = {name: _tidy_agent(name, raw, positions) for name, raw in level["agents"].items()}
     checked, errors = _validated(level, described)
     for wrong in errors:
         positions.blame(wrong["loc"], fields.explain(wrong, positions.text(wrong["loc"])))
     return checked, positions.faults(), described
+
+
+def _tidy_agent(name: str, raw: object, positions: yaml_files.Positions) -> object:
+    """Spell the keys of an agent's description as they are known, and blame those that are not."""
+    if not isinstance(raw, dict):
+        return raw
+    known, path = tuple(AgentSettings.model_fields), ("agents", name)
+    tidied, unknown = fields.tidy(raw, known, path, positions)
+    for key in unknown:
+        positions.blame((*path, key), f"{shown(key)}: no such key of an agent{_suggestion(key, known)}", key=True)
+    return tidied
 
 
 def _from_variables(variables: Mapping[str, str], described: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:

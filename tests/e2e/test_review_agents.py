@@ -236,3 +236,36 @@ def test_a_proof_names_what_there_is(box: Sandbox, case: str) -> None:
     assert not box.starts()
     box.milestone("prove=echo README.md")
     box.require_landed(1, 2)
+
+
+def test_a_proof_that_hangs_leaves_nothing_and_a_stop_ends_it(box: Sandbox) -> None:
+    box.make(plan([[item(1)]]), prove='sleep 987 & echo started > "$OUT/proving"; wait')
+    with box.start() as run:
+        await_text(box.outside / "proving", "started")
+        box.doit("stop", "n=3", rc=0)
+        assert run.wait() == 143
+    assert not box.starts()
+    box.await_idle()
+
+
+def test_a_proof_leaves_no_process(box: Sandbox) -> None:
+    box.make(plan([[item(1)]]), prove="sleep 987 & echo a warning >&2; pwd")
+    box.milestone()
+    box.require_done(1)
+
+
+@pytest.mark.parametrize("program", ["tools/mine", "./tools/mine"])
+def test_a_program_of_the_repository_that_git_does_not_have_is_started(mine: Sandbox, program: str) -> None:
+    mine.write(".gitignore", "tools\n")
+    make(mine, [[item(1)]], {"argv": [program, "run"]})
+    mine.behave(1, 'commit("work", "done"); done()')
+    assert "no program" in mine.milestone(rc=1).err
+    mine.write("tools/mine", PROGRAM).chmod(0o755)
+    mine.milestone()
+    mine.require_landed(1)
+
+
+def test_a_shell_line_stands_in_only_where_there_is_one(mine: Sandbox) -> None:
+    make(mine, [[item(1)]], fallback=["command"])
+    assert "agent `command` without a command" in mine.milestone(rc=1).err
+    assert calls(mine) == []

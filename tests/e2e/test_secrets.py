@@ -118,7 +118,7 @@ PROOFS = {
     "inside": ("pwd", 0, ""),
     "a file of its own": ("echo README.md", 0, ""),
     "the main checkout": ('dirname "$(git rev-parse --path-format=absolute --git-common-dir)"', 1, "is outside of"),
-    "beside": ("echo ../other", 1, "is outside of"),
+    "beside": ("echo ..", 1, "is outside of"),
     "nothing": ("true", 1, "it printed nothing"),
     "an error": ("echo no such module >&2; exit 1", 1, "no such module"),
 }
