@@ -147,13 +147,19 @@ RENEWALS: list[tuple[str, float | None]] = [
     ("limit; resets 3pm (America/New_York)", NOON + 8 * HOUR),
     ("limit; resets 17:45 (Asia/Kolkata)", NOON + HOUR / 4),
     ("limit; resets 9am (Asia/Tokyo)", NOON + 12 * HOUR),
+    ("You've hit your weekly limit · resets Jan 3, 9:50am (UTC)", NOON + 45 * HOUR + 3000),
+    ("You've hit your weekly limit · resets Jan 1, 9pm (UTC)", NOON + 9 * HOUR),
+    ("You've hit your weekly limit · resets Jan 1, 9am (UTC)", NOON + (365 * 24 - 3) * HOUR),
+    ("You've hit your weekly limit · resets Jan 6, 2027, 9pm (UTC)", NOON + (370 * 24 + 9) * HOUR),
     ("", None),
     ("limit", None),
     ("resets soon", None),
     ("resets 7", None),
     ("resets 25:00 (UTC)", None),
     ("resets 10:75 (UTC)", None),
-    ("resets Oct 3, 3pm", None),
+    ("resets Oct 3", None),
+    ("resets Feb 30, 3pm (UTC)", None),
+    ("resets Jan 3, 2025, 3pm (UTC)", None),
     ("resets 3 people", None),
     ("in many minutes", None),
     ("resets in ５ minutes", None),
@@ -227,6 +233,16 @@ EXITS = [
     ("429", 1, error(429, "rate limited"), "", Session.TRANSIENT),
     ("429 usage", 1, error(429, "You've hit your usage limit, resets 3pm"), "", Session.QUOTA),
     ("429 quota", 1, error(429, "Your quota is spent"), "", Session.QUOTA),
+    ("429 five hours", 1, error(429, "You've hit your 5-hour limit · resets 11:20pm (UTC)"), "", Session.QUOTA),
+    ("429 one model's", 1, error(429, "You've hit your Opus limit · resets 11:20pm (UTC)"), "", Session.QUOTA),
+    ("429 credits", 1, error(429, "You're out of usage credits · resets 11:20pm (UTC)"), "", Session.QUOTA),
+    (
+        "429 busy",
+        1,
+        error(429, "Server is temporarily limiting requests (not your usage limit)"),
+        "",
+        Session.TRANSIENT,
+    ),
     ("400 credit", 1, error(400, "Your credit balance is too low"), "", Session.AUTH),
     ("404", 1, error(404, "model: not found"), "", Session.FAILED),
     ("408", 1, error(408, "timed out"), "", Session.TRANSIENT),
@@ -262,7 +278,7 @@ def test_claude_exit(code: int, stdout: str, stderr: str, status: Session) -> No
 
 def test_only_what_passes_is_tried_again() -> None:
     retried = {name for name, code, stdout, stderr, _ in EXITS if CLAUDE.judge(code, stdout, stderr).status in RETRIED}
-    assert retried == {"turns", "408", "429", "500", "529", "refused", "cut off"}
+    assert retried == {"turns", "408", "429", "429 busy", "500", "529", "refused", "cut off"}
 
 
 def test_details_name_what_to_do() -> None:
