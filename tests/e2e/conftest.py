@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests."""
+"""Fixtures of the end-to-end tests. Who has no binary or stub of its own is given Claude Code's."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # `tests.e2e.harness`, also where pytest was started by its name
 
+from tests.e2e import claude_code, programs
 from tests.e2e import talks as fakes
 from tests.e2e.harness import Sandbox
+from tests.e2e.messages_stub import MessagesStub
 
 
 @pytest.fixture
@@ -26,3 +28,23 @@ def box(tmp_path: Path) -> Iterator[Sandbox]:
 def talks(box: Sandbox) -> Sandbox:
     """A sandbox with a `claude` on PATH that does as the test says."""
     return fakes.install(box)
+
+
+@pytest.fixture(scope="session")
+def claude(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PATH that has the real Claude Code in it."""
+    return claude_code.link(tmp_path_factory.mktemp("bin"))
+
+
+@pytest.fixture
+def stub() -> Iterator[MessagesStub]:
+    """The model; at the end, it was asked nothing that its script did not foresee."""
+    with MessagesStub() as stub:
+        yield stub
+    assert stub.faults == []
+
+
+@pytest.fixture
+def work(box: Sandbox, claude: Path, stub: MessagesStub) -> Sandbox:
+    """A repository whose agents find the binary, and through it nothing but the stub."""
+    return programs.prepare(box, claude, **claude_code.variables(stub.url))

@@ -26,7 +26,7 @@ class MessagesStub(Stub):
         return Request(session, headers.get("X-Api-Key") or "", body, _blocks(body))
 
     def write(self, reply: Said, request: Request) -> str:
-        """Write the events of a message of one block."""
+        """Write the events of a message."""
         return events(_events(reply, request))
 
     def refuse(self, refusal: Refusal) -> Mapping[str, object]:
@@ -42,17 +42,19 @@ def _blocks(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return own_words([one for one in found if one["type"] in ("text", "tool_result")])
 
 
+def _said(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    return {"type": "text", "text": ""}, {"type": "text_delta", "text": text}
+
+
 def _events(reply: Said, request: Request) -> Iterator[dict[str, Any]]:
     turn = len(request.results)
-    block: dict[str, Any]
+    stop = "max_tokens" if isinstance(reply, Text) and reply.cut else "end_turn"
+    blocks = [_said(reply.text if isinstance(reply, Text) else reply.words)]
     if isinstance(reply, ToolCall):
-        block = {"type": "tool_use", "id": f"toolu_{turn}", "name": reply.name, "input": {}}
-        delta = {"type": "input_json_delta", "partial_json": json.dumps(reply.arguments)}
         stop = "tool_use"
-    else:
-        block = {"type": "text", "text": ""}
-        delta = {"type": "text_delta", "text": reply.text}
-        stop = "max_tokens" if reply.cut else "end_turn"
+        call = {"type": "tool_use", "id": f"toolu_{turn}", "name": reply.name, "input": {}}
+        called = call, {"type": "input_json_delta", "partial_json": json.dumps(reply.arguments)}
+        blocks = [*(blocks if reply.words else ()), called]
     message = {
         "id": f"msg_{turn}",
         "type": "message",
@@ -64,8 +66,9 @@ def _events(reply: Said, request: Request) -> Iterator[dict[str, Any]]:
         "usage": {**USAGE, "output_tokens": 1},
     }
     yield {"type": "message_start", "message": message}
-    yield {"type": "content_block_start", "index": 0, "content_block": block}
-    yield {"type": "content_block_delta", "index": 0, "delta": delta}
-    yield {"type": "content_block_stop", "index": 0}
+    for index, (block, delta) in enumerate(blocks):
+        yield {"type": "content_block_start", "index": index, "content_block": block}
+        yield {"type": "content_block_delta", "index": index, "delta": delta}
+        yield {"type": "content_block_stop", "index": index}
     yield {"type": "message_delta", "delta": {"stop_reason": stop, "stop_sequence": None}, "usage": USAGE}
     yield {"type": "message_stop"}

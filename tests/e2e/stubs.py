@@ -23,15 +23,17 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 LONGEST = 100  # seconds that a reply is held back at most
-_WRAPPED = re.compile(r"\s*<([a-z_-]+)>.*</\1>\s*", re.DOTALL)  # what a client says for itself: <system-reminder>
+# What a client says for itself: <system-reminder>, and that the report is to be filled.
+_WRAPPED = re.compile(r"\s*(?:<([a-z_-]+)>.*</\1>|\[structured-output-enforce\].*)\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class ToolCall:
-    """The model calls a tool and waits for its result."""
+    """The model calls a tool and waits for its result; `words` are what it says before it (Messages API alone)."""
 
     name: str
     arguments: Mapping[str, object]
+    words: str = ""
 
 
 @dataclass(frozen=True)

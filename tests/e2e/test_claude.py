@@ -1,115 +1,29 @@
-"""Milestones worked by the real Claude Code, its model a script on loopback.
-
-The binary is `WORK_MILESTONE_CLAUDE`, else `claude` on PATH, else the copy inside the package claude-agent-sdk.
-"""
+"""Items worked by the real Claude Code, its model a script on loopback, and how each of its ends is judged."""
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import json
-import os
 import re
-import shutil
+import signal
 import socket
-import subprocess
+import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-from work_milestone import claude as claude_code
 from work_milestone.agent import Call, Outcome
-from work_milestone.settings import SessionSettings
+from work_milestone.claude import Claude
 from work_milestone.states import Session
 
-from tests.e2e import harness
+from tests.e2e import harness, programs
+from tests.e2e.claude_code import bash, judged, make, output, script, settings
 from tests.e2e.messages_stub import MessagesStub
-from tests.e2e.stubs import Refusal, Reply, Text, ToolCall
+from tests.e2e.stubs import Refusal, Text, ToolCall
 
-INSTALL = "Claude Code is not installed: pip install -e '.[e2e]'"
-LIMIT = 60  # seconds; nothing here takes as long, unless it hangs
 LOCK = ".claude/kage-bunshin.lock"
-ALLOWED = ("Bash(printf:*)", "Bash(git add:*)", "Bash(git commit:*)")
 # More than one argument of a process can hold on Linux (128 KiB), and what a shell would not leave as it is.
 DESCRIPTION = "$HOME `id` \"quotes\" 'quotes' \\n ünïcödé 木\n\n" + "A line of many.\n" * 9000
-DONE = "I am done.\n\nSTATUS: COMPLETE\nBRANCH: a branch\nNOTES:\n{}\nBLOCKER: none"
-
-
-def find_claude() -> str | None:
-    """Find the binary, None when there is none."""
-    named = os.environ.get("WORK_MILESTONE_CLAUDE")
-    if named:
-        assert shutil.which(named), f"WORK_MILESTONE_CLAUDE={named}: no such program"
-    found = shutil.which(named or "claude")
-    package = None if found else importlib.util.find_spec("claude_agent_sdk")
-    if package and package.origin:
-        found = shutil.which(Path(package.origin).parent / "_bundled" / "claude")
-    return found
-
-
-@pytest.fixture(scope="module")
-def claude(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for PATH that has the binary in it."""
-    found = find_claude()
-    if found is None:
-        pytest.skip(INSTALL)
-    folder = tmp_path_factory.mktemp("bin")
-    (folder / "claude").symlink_to(Path(found).resolve())
-    return folder
-
-
-@pytest.fixture
-def stub() -> Iterator[MessagesStub]:
-    """The model; at the end, it was asked nothing that its script did not foresee."""
-    with MessagesStub() as stub:
-        yield stub
-    assert stub.faults == []
-
-
-@pytest.fixture
-def work(box: harness.Sandbox, claude: Path, stub: MessagesStub) -> harness.Sandbox:
-    """A repository whose agents find the binary, and through it nothing but the stub."""
-    (box.outside / "tmp").mkdir()
-    box.env |= {
-        "PATH": f"{claude}{os.pathsep}{box.env['PATH']}",
-        "TMPDIR": str(box.outside / "tmp"),
-        "ANTHROPIC_BASE_URL": stub.url,
-        "ANTHROPIC_API_KEY": "test-key",
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "CLAUDE_CODE_MAX_RETRIES": "0",
-        "DISABLE_TELEMETRY": "1",
-        "DISABLE_AUTOUPDATER": "1",
-    }
-    return box
-
-
-def make(box: harness.Sandbox, *waves: Sequence[Mapping[str, Any]], files: Mapping[str, str] | None = None,
-         **settings: Any) -> None:  # fmt: skip
-    """Commit a plan whose items are Claude's; `settings` go before those that work everywhere."""
-    chosen = {"agent": "claude", "command": None, "permission_mode": "acceptEdits", "allowed_tools": list(ALLOWED),
-              "retries": 0, **settings}  # fmt: skip
-    box.make(harness.plan(waves), files=files, **chosen)
-
-
-def bash(command: str) -> ToolCall:
-    return ToolCall("Bash", {"command": command, "description": "work"})
-
-
-def commit(issue: int) -> ToolCall:
-    """The work of an item: everything that git sees is committed."""
-    return bash(f"printf 'work on {issue}\\n' > item-{issue}.txt && git add -A && git commit -q -m 'fix: {issue}'")
-
-
-def script(issue: int, *before: Reply) -> list[Reply]:
-    return [*before, commit(issue), Text(DONE.format(f"notes of {issue}"))]
-
-
-def heading(issue: int) -> str:
-    """What the prompt of an item begins with."""
-    return f"# #{issue} Item {issue}\n"
 
 
 def task(issue: int, description: str) -> dict[str, str]:
@@ -123,7 +37,7 @@ def test_two_items_land_with_the_work_of_the_model(work: harness.Sandbox, stub: 
     files = task(42, f"{mark} {DESCRIPTION}") | task(43, mark)
     make(work, [harness.item(42)], [harness.item(43, 42)], files=files)
     for issue in (42, 43):
-        stub.play(heading(issue), script(issue))
+        stub.play(programs.heading(issue), script(issue))
     arguments: list[list[str]] = []
     stub.watch = lambda _: arguments.extend(one.info["cmdline"] or [] for one in psutil.process_iter(["cmdline"]))
     work.milestone()
@@ -147,16 +61,6 @@ def test_two_items_land_with_the_work_of_the_model(work: harness.Sandbox, stub: 
     assert LOCK not in every_file(work)
 
 
-def output(box: harness.Sandbox, issue: int, attempt: int = 1) -> dict[str, Any]:
-    """What the binary printed in an attempt."""
-    lines = (
-        (box.root / f".milestone/3/items/{issue}/attempts/{attempt}/stdout").read_text(encoding="utf-8").splitlines()
-    )
-    found = json.loads(lines[-1])
-    assert isinstance(found, dict)
-    return found
-
-
 def every_file(box: harness.Sandbox) -> set[str]:
     """The files of every commit that the repository holds, reachable or not."""
     rows = box.git("cat-file", "--batch-all-objects", "--batch-check").splitlines()
@@ -176,7 +80,7 @@ REFUSALS = {
 def test_a_refusal_by_the_server_is_the_items_outcome(work: harness.Sandbox, stub: MessagesStub, status: int) -> None:
     refusal, session, word = REFUSALS[status]
     make(work, [harness.item(42)])
-    stub.play(heading(42), [refusal])
+    stub.play(programs.heading(42), [refusal])
     before = work.rev()
     done = work.milestone(rc=None)
     result = work.receipt("items/42/result.json")
@@ -194,14 +98,14 @@ def test_an_overloaded_server_is_asked_again_in_the_same_conversation(
     work: harness.Sandbox, stub: MessagesStub
 ) -> None:
     make(work, [harness.item(42)], retries=1)
-    stub.play(heading(42), [bash("printf half > item-42.txt"), REFUSALS[529][0]], script(42))
+    stub.play(programs.heading(42), [bash("printf half > item-42.txt"), REFUSALS[529][0]], script(42))
     work.milestone()
     work.require_landed(42)
     result = work.receipt("items/42/result.json")
     assert (result["status"], result["attempt"]) == ("complete", 2)
     assert len({request.session for request in stub.requests}) == 1
     first, again = stub.requests[-1].prompts
-    assert first.startswith(heading(42))
+    assert first.startswith(programs.heading(42))
     assert "529" in again
     assert "half" in str(stub.requests[-2].body["messages"])  # what the first session did is before its eyes
     # The sum that the binary tells is that of the whole conversation, and so is the item's.
@@ -210,7 +114,7 @@ def test_an_overloaded_server_is_asked_again_in_the_same_conversation(
 
 def test_a_denied_tool_takes_the_success_back_and_its_work_is_kept(work: harness.Sandbox, stub: MessagesStub) -> None:
     make(work, [harness.item(42)])
-    stub.play(heading(42), script(42, bash("git push --force origin main")))
+    stub.play(programs.heading(42), script(42, bash("git push --force origin main")))
     work.milestone(rc=1)
     result = work.receipt("items/42/result.json")
     assert result["status"] == "failed"
@@ -225,41 +129,130 @@ def test_a_denied_tool_takes_the_success_back_and_its_work_is_kept(work: harness
 # -- what the binary says, as the tool judges it
 
 
-def settings(**chosen: Any) -> SessionSettings:
-    plain = {"agent": "claude", "command": None, "model": "sonnet", "effort": None, "permission_mode": "acceptEdits",
-             "allowed_tools": ALLOWED, "budget_usd": None, "timeout": 60.0}  # fmt: skip
-    return SessionSettings(**{**plain, **chosen})
-
-
-def judged(box: harness.Sandbox, chosen: SessionSettings) -> Outcome:
-    """Start the binary as a session does and judge what it says."""
-    agent = claude_code.Claude()
-    done = subprocess.run(agent.argv(Call(chosen)), cwd=box.root, env=box.env, input="Work.\n", capture_output=True,
-                          encoding="utf-8", timeout=LIMIT, check=False)  # fmt: skip
-    return agent.judge(done.returncode, done.stdout, done.stderr)
-
-
 CREDIT = "Your credit balance is too low to access the Anthropic API."
 SLOW = "exceeds your rate of requests a minute"
+SOON = int(time.time()) // 60 * 60 + 3600
+DAYS = SOON // 3600 * 3600 + 4 * 86400
 JUDGED = [
-    pytest.param(Refusal(403, "permission_error", "no"), Session.AUTH, "403", id="forbidden"),
-    pytest.param(Refusal(429, "rate_limit_error", SLOW), Session.TRANSIENT, "429", id="rate"),
-    pytest.param(Refusal(429, "rate_limit_error", "Over your usage limit"), Session.QUOTA, "usage limit", id="usage"),
-    pytest.param(Refusal(500, "api_error", "Internal server error"), Session.TRANSIENT, "500", id="broken"),
-    pytest.param(Refusal(404, "not_found_error", "model: sonnet"), Session.FAILED, "model", id="no-model"),
-    pytest.param(Refusal(408, "timeout_error", "Timed out"), Session.TRANSIENT, "408", id="slow"),
-    pytest.param(Refusal(400, "invalid_request_error", CREDIT), Session.AUTH, "redit", id="credit"),
-]
+    pytest.param(Refusal(400, "invalid_request_error", "No."), Session.FAILED, "400 No.", None, id="bad"),
+    pytest.param(Refusal(400, "invalid_request_error", CREDIT), Session.AUTH, "redit", None, id="credit"),
+    pytest.param(Refusal(403, "permission_error", "no"), Session.AUTH, "403", None, id="forbidden"),
+    pytest.param(Refusal(404, "not_found_error", "model: sonnet"), Session.FAILED, "model", None, id="no-model"),
+    pytest.param(Refusal(408, "timeout_error", "Timed out"), Session.TRANSIENT, "408", None, id="slow"),
+    pytest.param(Refusal(429, "rate_limit_error", SLOW), Session.TRANSIENT, "429", None, id="rate"),
+    pytest.param(Refusal(429, "rate_limit_error", f"Claude AI usage limit reached|{SOON}"), Session.QUOTA,
+                 "usage limit", SOON, id="usage"),
+    pytest.param(Refusal(500, "api_error", "Internal server error"), Session.TRANSIENT, "500", None, id="broken"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("reply", "session", "word"), JUDGED)
+@pytest.mark.parametrize(("reply", "session", "word", "until"), JUDGED)
 def test_a_refusal_is_judged_by_what_it_means(
-    work: harness.Sandbox, stub: MessagesStub, reply: Refusal, session: Session, word: str
+    work: harness.Sandbox, stub: MessagesStub, reply: Refusal, session: Session, word: str, until: float | None
 ) -> None:
     stub.play("Work.", [reply])
     outcome = judged(work, settings())
-    assert outcome.status is session
+    assert (outcome.status, outcome.until) == (session, until)
     assert word in outcome.detail
+
+
+def limits(claim: str, reset: float, **more: str) -> Refusal:
+    """What a subscription's server says when something is used up."""
+    told = {"status": "rejected", "reset": f"{reset:.0f}", "representative-claim": claim, **more}
+    headers = {f"anthropic-ratelimit-unified-{name}": value for name, value in told.items()}
+    return Refusal(429, "rate_limit_error", "This request would exceed your account's rate limit.", headers=headers)
+
+
+NO_CREDITS = {"overage-status": "rejected", "overage-disabled-reason": "out_of_credits"}
+SUBSCRIPTIONS = [
+    pytest.param(limits("five_hour", SOON), Session.QUOTA, "5-hour limit", SOON, id="hours"),
+    pytest.param(limits("seven_day", DAYS), Session.QUOTA, "weekly limit", DAYS, id="week"),
+    pytest.param(limits("seven_day_opus", SOON), Session.QUOTA, "Opus limit", SOON, id="one-model"),
+    pytest.param(limits("overage", SOON, **NO_CREDITS), Session.QUOTA, "usage credits", SOON, id="credits"),
+    pytest.param(limits("", SOON), Session.TRANSIENT, "not your usage limit", None, id="busy"),
+]
+
+
+@pytest.mark.parametrize(("reply", "session", "word", "until"), SUBSCRIPTIONS)
+def test_a_subscription_tells_when_it_is_renewed(
+    work: harness.Sandbox, stub: MessagesStub, reply: Refusal, session: Session, word: str, until: float | None
+) -> None:
+    del work.env["ANTHROPIC_API_KEY"]
+    work.env["CLAUDE_CODE_OAUTH_TOKEN"] = "test-token"
+    stub.play("Work.", [reply])
+    outcome = judged(work, settings())
+    assert (outcome.status, outcome.until) == (session, until)
+    assert word in outcome.detail
+
+
+@pytest.mark.parametrize("mode", ["default", "acceptEdits", "dontAsk"])
+@pytest.mark.parametrize("tool", ["Bash", "Write"])
+def test_a_denied_tool_is_named_with_the_setting(
+    work: harness.Sandbox, stub: MessagesStub, mode: str, tool: str
+) -> None:
+    outside = str(work.outside / "refused")
+    arguments = {"Bash": {"command": f"touch '{outside}'"}, "Write": {"file_path": outside, "content": "x"}}[tool]
+    stub.play("Work.", [ToolCall(tool, arguments), Text(programs.DONE)])
+    outcome = judged(work, settings(permission_mode=mode))
+    assert outcome.status is Session.FAILED
+    assert outcome.detail == f"denied: {tool}; name them in allowed_tools, or change permission_mode"
+    assert outcome.cost
+    assert not Path(outside).exists()
+
+
+def test_a_limit_of_turns_is_told_with_what_it_has_cost(work: harness.Sandbox, stub: MessagesStub) -> None:
+    stub.play("Work.", [bash("printf 1"), bash("printf 2"), Text("Too late.")])
+    outcome = judged(work, settings(args=("--max-turns", "2")))
+    assert (outcome.status, outcome.detail) == (Session.TURNS, "it reached its limit of turns")
+    assert outcome.cost
+    assert len(stub.requests) == 2
+
+
+def test_a_flag_that_nobody_knows_is_named(work: harness.Sandbox) -> None:
+    outcome = judged(work, settings(args=("--no-such-flag",)))
+    assert outcome == Outcome(Session.FAILED, "", "exit 1 without a result: error: unknown option '--no-such-flag'")
+
+
+def test_a_conversation_that_nobody_knows_is_begun_anew(work: harness.Sandbox) -> None:
+    call = Call(settings(), "00000000-0000-4000-8000-000000000000", resume=True)
+    outcome = programs.judge(Claude(), work, call)
+    assert outcome.status is Session.CRASHED
+    assert "conversation is gone" in outcome.detail
+
+
+TOOL = ("tail", "-f", "README.md")  # it refuses a plain sleep
+SIGNALS = {
+    signal.SIGTERM: "exit 143 without a result: no output",
+    signal.SIGINT: "exit 0, error_during_execution",
+    signal.SIGKILL: "ended by signal 9",
+}
+
+
+@pytest.mark.parametrize("sig", SIGNALS)
+def test_a_signal_from_elsewhere_is_a_failure_and_leaves_nothing_running(
+    work: harness.Sandbox, stub: MessagesStub, sig: signal.Signals
+) -> None:
+    """While a tool is at work, whose process is in a group of its own."""
+    make(work, [harness.item(42)], allowed_tools=["Bash(tail:*)"])
+    stub.play(programs.heading(42), [bash(" ".join(TOOL))])
+    with work.start() as run:
+        await_tool(work).send_signal(sig)
+        assert run.wait(programs.LIMIT) == 1
+    result = work.receipt("items/42/result.json")
+    assert (result["status"], result["detail"]) == ("failed", SIGNALS[sig])
+    work.await_idle()
+
+
+def await_tool(box: harness.Sandbox) -> psutil.Process:
+    """Wait until the agent has its tool at work, asked for again and again because processes do not tell; the agent."""
+    until = time.monotonic() + programs.LIMIT
+    while time.monotonic() < until:
+        found = [(one, one.info["environ"] or {}) for one in psutil.process_iter(["cmdline", "environ"])]
+        ours = {tuple(one.info["cmdline"] or ()): one for one, env in found if env.get("OUT") == str(box.outside)}
+        agents = [one for words, one in ours.items() if words[1:2] == ("-p",)]
+        if agents and TOOL in ours:
+            return agents[0]
+    raise TimeoutError("no tool was ever at work")
 
 
 def test_a_refused_connection_is_transient(work: harness.Sandbox) -> None:
@@ -296,8 +289,8 @@ def test_auto_mode_without_the_servers_check_names_the_setting(work: harness.San
 def test_help_names_every_flag(claude: Path, work: harness.Sandbox) -> None:
     done = work.run("claude", "--help")
     full = settings(effort="high", budget_usd=1.5)
-    given = {word for word in claude_code.Claude().argv(Call(full)) if word.startswith("-")}
-    written = set(re.findall(r'"(--?[a-z][a-z-]*)"', inspect.getsource(claude_code.Claude), re.IGNORECASE))
+    given = {word for word in Claude().argv(Call(full)) if word.startswith("-")}
+    written = set(re.findall(r'"(--?[a-z][a-z-]*)"', inspect.getsource(Claude), re.IGNORECASE))
     assert {"-p", "--permission-mode", "--allowedTools", "--max-budget-usd"} <= given <= written
     unknown = {flag for flag in written if not re.search(rf"(?<![\w-]){flag}(?![\w-])", done.out)}
     assert unknown == set()
