@@ -66,6 +66,7 @@ class Progress:
     tool: str = ""
     tokens: int = 0
     cost: float | None = None
+    message: str = ""  # the model's latest, where each part of it is an event of its own
     offline: int = 0  # how often it has said that it reaches nobody
     fault: str = ""
 

@@ -81,11 +81,13 @@ class Claude(Agent):
         if event.get("type") == "result":
             progress.cost = dollars(event.get("total_cost_usd"))
         message = event.get("message")
-        if event.get("type") != "assistant" or not isinstance(message, dict):
+        if event.get("type") != "assistant" or not isinstance(message, dict) or event.get("is_api_error_message"):
             return
-        progress.turns += 1
-        usage = message.get("usage")
-        progress.tokens += sum(number(usage.get(key)) for key in usage) if isinstance(usage, dict) else 0
+        known, progress.message = progress.message, str(message.get("id") or "")
+        if not known or known != progress.message:  # else it is a further part of the same, with the same usage
+            progress.turns += 1
+            usage = message.get("usage")
+            progress.tokens += sum(number(usage.get(key)) for key in usage) if isinstance(usage, dict) else 0
         content = message.get("content")
         for block in content if isinstance(content, list) else ():
             if isinstance(block, dict) and block.get("type") == "tool_use":

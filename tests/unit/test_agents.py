@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from work_milestone.agent import Call, Outcome
+from work_milestone.agent import Call, Outcome, Progress
 from work_milestone.agent_settings import BUILT_IN
 from work_milestone.agents import REGISTRY, program
 from work_milestone.api_errors import find_renewal
@@ -274,6 +274,20 @@ def test_claude_exit(code: int, stdout: str, stderr: str, status: Session) -> No
     assert bool(outcome.detail) == (status is not Session.COMPLETE), "what failed says why"
     assert "\n" not in outcome.detail
     assert (outcome.cost == 0.0421) == bool(stdout)
+
+
+def assistant(message: str, *blocks: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """An event as claude prints one for each part of a message."""
+    usage = {"input_tokens": 1000, "output_tokens": 1, "service_tier": None}
+    return {"type": "assistant", "message": {"id": message, "usage": usage, "content": [*blocks]}, **more}
+
+
+def test_claude_progress_counts_a_message_of_many_parts_once() -> None:
+    found, tool = Progress(), {"type": "tool_use", "name": "Bash"}
+    for event in (assistant("msg_1", {"type": "text"}), assistant("msg_1", tool), assistant("msg_2", {"type": "text"}),
+                  assistant("made up", {"type": "text"}, is_api_error_message=True)):  # fmt: skip
+        CLAUDE.read_event(event, found)
+    assert found == Progress(turns=2, tool="Bash", tokens=2002, message="msg_2")
 
 
 def test_only_what_passes_is_tried_again() -> None:
