@@ -36,6 +36,7 @@ class _Watched:
     agent: Agent
     progress: Progress = field(default_factory=Progress)
     offset: int = 0
+    stopped: bool = False
     told: float = field(default_factory=time.monotonic)
 
 
@@ -80,10 +81,11 @@ watcher = Watcher()
 
 def _look(one: _Watched) -> None:
     """Read what a session has printed since, tell it now and then, end it where it cannot work."""
-    before = one.progress.fault
     one.offset = _read(one.attempt / "stdout", one.offset, one.agent, one.progress)
-    if one.progress.fault and not before:
-        attempts.stop(one.attempt)
+    if one.progress.fault and not one.stopped:
+        one.stopped = attempts.stop(
+            one.attempt
+        )  # again at the next look, where its supervisor has not yet said who it is
     if time.monotonic() - one.told >= TELL:
         one.told = time.monotonic()
         if said := describe(one.progress):
