@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from work_milestone.states import Session
 
-from tests.e2e.harness import Sandbox, await_text, item, plan
+from tests.e2e.harness import Sandbox, await_line, await_text, item, plan
 
 MINE = """#!/usr/bin/env python3
 import json, os, pathlib, sys
@@ -154,6 +154,31 @@ if sys.argv[1] == "run":
     assert "half" not in mine.files()
     assert mine.show("half", "refs/milestone/3/attempt/1/1") == "half"
     assert mine.receipt("items/1/result.json")["agent"] == "other"
+
+
+def test_an_agent_that_stood_in_and_was_stopped_goes_on_with_the_same_line(mine: Sandbox) -> None:
+    mix(mine, [[item(1)]])
+    mine.run("mkfifo", str(mine.outside / "begun"))
+    mine.behave(
+        1,
+        f"""
+if sys.argv[1] == "run":
+    sys.exit("no more requests today")
+if sys.argv[1] == "other":
+    pathlib.Path("half").write_text("half")
+    print(json.dumps({{"session": {{"id": "s-2"}}}}), flush=True)
+    (out / "begun").write_text("here\\n")
+    os.execlp("sleep", "sleep", "1000")
+{DONE}""",
+    )
+    run = mine.start()
+    assert await_line(mine.outside / "begun") == "here"
+    mine.doit("stop", "n=3", rc=0)
+    assert run.wait() == 143
+    mine.milestone()
+    assert [call["argv"][:2] for call in calls(mine)][1:] == [["other"], ["other-on", "s-2"]]
+    assert mine.show("half") == "half"
+    mine.require_landed(1)
 
 
 def test_an_item_of_another_agent_is_not_held_back(mine: Sandbox) -> None:
