@@ -9,6 +9,8 @@ import os
 import signal
 import threading
 
+import pytest
+
 from tests.e2e import harness, programs
 from tests.e2e.claude_code import ALLOWED, bash, make, output, script
 from tests.e2e.messages_stub import MessagesStub
@@ -16,6 +18,8 @@ from tests.e2e.stubs import Refusal, Request, Silence
 
 OVERLOADED, TURNS, DENIED, KILLED = 42, 43, 44, 46
 ISSUES = (41, OVERLOADED, TURNS, DENIED, 45, KILLED)
+# That the model gave and the binary reckons: what it had cost when it was killed, it forgets.
+REPLIES = {41: 2, OVERLOADED: 3, TURNS: 5, DENIED: 6, 45: 2, KILLED: 2}
 NEEDED = f"allowed_tools={','.join(ALLOWED)},Bash(install:*)"
 
 
@@ -109,6 +113,7 @@ def kill_in_the_middle(box: harness.Sandbox, stub: MessagesStub, *words: str) ->
 
 def require_costs_once(box: harness.Sandbox) -> None:
     """An item has cost what the binary told at the end of each of its conversations, whose sums hold all before."""
+    price = output(box, 41)["total_cost_usd"] / REPLIES[41]
     for issue in ISSUES:
         sums: dict[str, float] = {}
         for number in range(1, attempts(box)[issue] + 1):
@@ -117,4 +122,6 @@ def require_costs_once(box: harness.Sandbox) -> None:
                 assert said["total_cost_usd"] > sums.get(said["session_id"], 0), issue
                 sums[said["session_id"]] = said["total_cost_usd"]
         assert len(sums) == (2 if issue == DENIED else 1)
-        assert box.receipt(f"items/{issue}/result.json")["spent"] == sum(sums.values())
+        spent = box.receipt(f"items/{issue}/result.json")["spent"]
+        assert spent == sum(sums.values())
+        assert spent == pytest.approx(REPLIES[issue] * price)
