@@ -71,7 +71,7 @@ class Breaker:
                 self._pauses[agent] = now + wait, time.monotonic() + wait
         if not rest or wait > rest + 1:
             clock = time.strftime("%H:%M:%S", time.localtime(now + wait))
-            self._tell("quota", f"no session starts before {clock}, then those cut short go on: {reason}")
+            self._tell("quota", f"no session of {agent} starts before {clock}, then those cut short go on: {reason}")
 
     def succeed(self) -> None:
         """Note a session that did not fail: the row of failures is over."""

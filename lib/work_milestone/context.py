@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from work_milestone import backlog, git, settings, worktrees
+from work_milestone import backlog, git, masking, settings, worktrees
 from work_milestone import plan as plans
 from work_milestone.breaker import Breaker
 from work_milestone.errors import MilestoneError, PlanError
@@ -57,11 +57,13 @@ class Context:
 
     def _settings(self, variables: Mapping[str, str]) -> settings.Settings:
         try:
-            return settings.load_settings(self.root, variables)
+            found = settings.load_settings(self.root, variables)
         except PlanError as error:
             self.faults += error.faults
             self.settings_faults = True
             return settings.Settings()
+        masking.learn(found.set_env)
+        return found
 
     def _plan(self) -> plans.Plan | None:
         if self.number is None:

@@ -12,7 +12,7 @@ import functools
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from work_milestone.files import is_there
@@ -54,6 +54,15 @@ _SECRET = re.compile(
 )
 
 
+_set: dict[str, str] = {}  # variables beside this process's own
+
+
+def learn(variables: Mapping[str, str]) -> None:
+    """Take the secrets among further variables for secrets too, from now on."""
+    _set.update(variables)
+    _pattern.cache_clear()
+
+
 def mask(text: str) -> str:
     """Return a text without keys."""
     return _pattern().sub(_hide, text)
@@ -92,8 +101,9 @@ def _hide(found: re.Match[str]) -> str:
 
 @functools.cache
 def _pattern() -> re.Pattern[str]:
-    """Put known forms and the values of this process's own secret variables into one pattern."""
-    values = {form for name, value in os.environ.items() if _SECRET.search(name.upper()) for form in _forms(value)}
+    """Put known forms and the values of secret variables into one pattern."""
+    variables = (*os.environ.items(), *_set.items())
+    values = {form for name, value in variables if _SECRET.search(name.upper()) for form in _forms(value)}
     own = [re.escape(value) for value in sorted(values, key=len, reverse=True)]
     return re.compile("|".join([*own, _KEYS]), re.DOTALL)
 
@@ -101,7 +111,9 @@ def _pattern() -> re.Pattern[str]:
 def _forms(value: str) -> Iterator[str]:
     """Give the forms in which a secret may be printed: as it is, within JSON, a line of it."""
     value = value.strip()
-    if len(value) < LEAST or is_there(value):  # the file that a key is in has a name that may be told
+    if len(value) < LEAST or (
+        value.startswith("/") and is_there(value)
+    ):  # the file that a key is in has a name that may be told
         return
     yield from (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
     yield from (line.strip() for line in value.splitlines() if len(line.strip()) >= LEAST_LINE)

@@ -83,9 +83,7 @@ def _look(one: _Watched) -> None:
     """Read what a session has printed since, tell it now and then, end it where it cannot work."""
     one.offset = _read(one.attempt / "stdout", one.offset, one.agent, one.progress)
     if one.progress.fault and not one.stopped:
-        one.stopped = attempts.stop(
-            one.attempt
-        )  # again at the next look, where its supervisor has not yet said who it is
+        one.stopped = attempts.stop(one.attempt)  # its supervisor may not yet have said who it is
     if time.monotonic() - one.told >= TELL:
         one.told = time.monotonic()
         if said := describe(one.progress):

@@ -447,7 +447,7 @@ def test_quota_in_the_middle_of_eight_sessions_holds_all_back_and_fails_none(tal
     assert sorted(began) == sorted({row["name"] for row in rows}), "each conversation has one beginning"
     assert 1 <= len(rows) - 8 <= 5, "who was refused went on once, and nobody was sent to be refused meanwhile"
     assert "failed" not in done.out
-    assert done.out.count("no session starts before") == 1
+    assert done.out.count("no session of claude starts before") == 1
     assert cost(done.out) == ["$4.00"]
     told, renewed = journal(talks), float((talks.outside / "until").read_text())
     after = told[next(number for number, row in enumerate(told) if row["outcome"] == "quota") :]
@@ -477,7 +477,7 @@ def test_a_run_that_waits_for_quota_is_stopped_at_once(talks: Sandbox) -> None:
     await_text(talks.outside / "output", "2 items in 1 wave\n")
     run.send_signal(signal.SIGINT)
     assert run.wait() == 130
-    assert "no session starts before" in (talks.outside / "output").read_text()
+    assert "no session of claude starts before" in (talks.outside / "output").read_text()
     assert hows(talks) == ["session-id"] * 2
     for issue in (1, 2):
         path = talks.root / f".milestone/3/items/{issue}/result.json"
@@ -512,7 +512,7 @@ def test_a_quota_of_which_nobody_says_when_it_is_renewed_is_tried_by_the_next_li
     await_text(talks.root / ".milestone/3/journal.jsonl", '"quota"')
     run.send_signal(signal.SIGINT)
     assert run.wait() == 130
-    assert "no session starts before" not in talks.milestone().out
+    assert "no session of claude starts before" not in talks.milestone().out
     require_one_conversation(talks, 1)
 
 
@@ -523,5 +523,5 @@ def test_quota_that_was_renewed_while_no_run_was_there_is_not_waited_for(talks: 
     talks.milestone(rc=-9)
     talks.await_idle()
     done = talks.milestone()
-    assert "no session starts before" not in done.out
+    assert "no session of claude starts before" not in done.out
     require_one_conversation(talks, 1)

@@ -107,7 +107,7 @@ def test_an_end_is_judged_by_the_words_that_the_settings_name(mine: Sandbox, cas
     mine.behave(1, script)
     if status is Session.QUOTA:  # it waits until the quota is renewed: another terminal stops it
         with mine.start() as run:
-            await_text(mine.root / ".milestone/3/journal.jsonl", "no session starts before")
+            await_text(mine.root / ".milestone/3/journal.jsonl", "no session of mine starts before")
             mine.doit("stop", "n=3", rc=0)
             assert run.wait() == 143
     else:
@@ -148,7 +148,7 @@ if sys.argv[1] == "run":
     mine.require_landed(1, 2, 3)
     words = [call["argv"][0] for call in calls(mine)]
     assert words == ["run", "other", "other", "other"]  # nobody asks again before the quota is renewed
-    assert "no session starts before" in done.out
+    assert "no session of mine starts before" in done.out
     assert "other stands in" in done.out
     # The other knows nothing of that conversation: it begins anew, and what there was is kept.
     assert "half" not in mine.files()

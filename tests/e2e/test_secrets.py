@@ -67,8 +67,8 @@ def test_what_a_run_writes_is_for_its_user_alone(box: Sandbox) -> None:
 
 def test_a_key_is_shown_to_nobody_and_told_to_no_other_session(box: Sandbox) -> None:
     box.env["OWN_SECRET"] = "correct-horse-battery"
-    box.make(plan([[item(1), item(2)], [item(3, 1)]]))
-    box.behave(1, f'work; printf "{TOLD}"')
+    box.make(plan([[item(1), item(2)], [item(3, 1)]]), set_env={"SET_TOKEN": "swift-lizard-river"})
+    box.behave(1, f'echo "$SET_TOKEN"; work; printf "{TOLD}"')
     box.behave(2, f'echo "{KEY} correct-horse-battery" >&2; exit 1')
     box.behave(3, 'cp "$MILESTONE_PROMPT" "$OUT/prompt-3"; work; report COMPLETE')
     shown = box.milestone(rc=1).text
@@ -79,6 +79,7 @@ def test_a_key_is_shown_to_nobody_and_told_to_no_other_session(box: Sandbox) -> 
     for text in (shown, box.prompt("3"), messages, json.dumps(box.receipt("items/1/result.json"))):
         assert KEY not in text
         assert "correct-horse" not in text
+        assert "swift-lizard" not in text
 
 
 PEM = "-----BEGIN PRIVATE KEY-----\\nMIIBVgIBADANBg\\nkqhkiG9w0BAQEF\\n-----END PRIVATE KEY-----\\n"

@@ -72,7 +72,7 @@ def test_a_pause_is_waited_for_and_told_once(heard: Heard, naps: list[float]) ->
     assert one.await_open(["a"])
     assert sum(naps) == pytest.approx(60)
     clock = time.strftime("%H:%M:%S", time.localtime(until))
-    assert heard == [("quota", f"no session starts before {clock}, then those cut short go on: limit reached")]
+    assert heard == [("quota", f"no session of a starts before {clock}, then those cut short go on: limit reached")]
     assert one.await_open(["a"])
     assert len(naps) == 1
 

@@ -329,7 +329,7 @@ def test_a_model_is_for_the_agent_that_it_was_chosen_with(
         ("agents: {mine: {argv: [a], quota: '('}}", "no regular expression"),
         ("agents: {mine: {argv: [a], result: xml}}", "result"),
         ("agents: [mine]", "agents"),
-        ("agents: {mine: {argv: [a], resutl: json}}", "1:29: resutl: no such key of an agent; did you mean result?"),
+        ("agents: {mine: {argv: [a], resutl: json}}", "1:28: resutl: no such key of an agent; did you mean result?"),
         ("agents: {mine: {argv: [a, '{conversation}']}}", "describe resume: too"),
         ("agents: {mine: {argv: [a], resume: [a, '{conversation}']}}", "that argv did not"),
         (
