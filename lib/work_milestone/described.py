@@ -69,7 +69,9 @@ class Described(Agent):
         if self._is.result != "text":
             objects = self._find_objects(stdout)
             text = str(_last(objects, self._is.text) or "")
-            error = one_line(str(_last(objects, self._is.error) or ""))
+            # One that it has got over since, and said so by going on, is a retry of its own.
+            said = [place for place, found in enumerate(objects) if _dig(found, self._is.text)][-1:]
+            error = one_line(str(_last(objects[said[0] if said else 0 :], self._is.error) or ""))
             cost = dollars(_last(objects, self._is.cost))
             if not objects and code == 0:
                 return Outcome(Session.FAILED, stdout, "exit 0 without a result: no JSON on its stdout")

@@ -17,37 +17,33 @@ import dataclasses
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from work_milestone import (
     agents,
     attempts,
-    checkouts,
-    gate_process,
-    gates,
     halting,
     preparation,
     process,
     progress,
+    proofs,
     results,
     session_env,
 )
 from work_milestone.agent import Call
 from work_milestone.breaker import FARTHEST, RECENT
 from work_milestone.errors import MilestoneError
-from work_milestone.files import is_there
 from work_milestone.plan import Item
 from work_milestone.receipts import LANDING, Receipt
 from work_milestone.runs import Run
 from work_milestone.settings import SessionSettings, session_settings
 from work_milestone.states import RETRIED, WITH_WORK, Kind, Session
-from work_milestone.texts import last_line, one_line, shown
+from work_milestone.texts import one_line
 
 UNDECIDED = frozenset({Session.CRASHED, Session.STOPPED})
 DEPTH = "MILESTONE_DEPTH"
-PROOF = 120.0  # seconds that `prove` may take
 
 
 def is_done(run: Run, item: Item) -> bool:
@@ -205,14 +201,14 @@ def start(run: Run, issue: int, item: Item | None, prompt: Path, **fields: Any) 
     lock = run.folder.load(run.folder.receipt(issue, "lock")) or {}
     number, kind = int(worktree["attempt"]), Kind(worktree["kind"])
     settings, place = _within_budget(run, issue, _settings(run, issue)), Path(worktree["path"])
-    _require_place(run, worktree)
+    proofs.require_place(run, worktree)
     agent, going_on = agents.find(settings.agent, run.settings.agents), str(worktree.get("conversation") or "")
     conversation = going_on or (str(uuid.uuid4()) if agent.resumes and agent.names_conversations else "")
-    argv = agent.argv(Call(settings, conversation, bool(going_on), _find_writable(run, place), str(prompt)))
+    argv = agent.argv(Call(settings, conversation, bool(going_on), proofs.find_writable(run, place), str(prompt)))
     if "/" in argv[0]:  # as preflight has found it
         argv[0] = str(run.root / argv[0])
     env = session_env.make(run.settings, settings, agent, run.pool.config())
-    _require_proof(run, issue, place, env)
+    proofs.require_proof(run, issue, place, env)
     attempt = run.folder.attempt(issue, number)
     attempt.mkdir(parents=True, exist_ok=True)
     run.folder.write(
@@ -243,49 +239,6 @@ def _within_budget(run: Run, issue: int, settings: SessionSettings) -> SessionSe
     if settings.budget_usd is None:
         return settings
     return dataclasses.replace(settings, budget_usd=settings.budget_usd - run.spent_on(issue))
-
-
-def _require_place(run: Run, worktree: Receipt) -> None:
-    """Raise MilestoneError unless a session would start where it should: nothing starts anywhere else."""
-    place = Path(worktree["path"])
-    # A session that goes on may have been cut short in a rebase: where it ends is looked at then.
-    begun = None if worktree.get("conversation") else (str(worktree["branch"]), str(worktree["base"]))
-    wrong = checkouts.find_misplacement(run.repo, place, begun)
-    if wrong:
-        run.pool.drop(place)
-        raise MilestoneError(f"{wrong}; it is taken away, and made anew by the same line")
-
-
-def _find_writable(run: Run, place: Path) -> tuple[str, ...]:
-    """Find the folders outside of a worktree that git writes to when it commits there."""
-    own = checkouts.git_dir(place)
-    shared = (run.repo.common / name for name in ("objects", "refs", "logs"))
-    return tuple(str(path) for path in ((own, *shared) if own else shared))
-
-
-def _require_proof(run: Run, issue: int, place: Path, env: Mapping[str, str]) -> None:
-    """Raise MilestoneError unless what `prove` prints lies inside the worktree: elsewhere another tree is tested."""
-    if run.settings.prove is None:
-        return
-    log, errors = (run.folder.item(issue) / f"prove.{name}" for name in ("log", "err"))
-    argv = ["/bin/sh", "-c", run.settings.prove]
-    done = gate_process.run(argv, cwd=place, env=env, log=log, errors=errors, timeout=PROOF)
-    told = [line for line in gates.read_end(log).splitlines() if line.strip()]
-    line = shown(run.settings.prove)
-    if done.code or not told:
-        words = done.reason or last_line(gates.read_end(errors)) or "it printed nothing"
-        raise MilestoneError(f"prove: {line} (exit {done.code}, in {place}): {words}; no session starts there")
-    for path in told:
-        if not is_there(place / path):
-            raise MilestoneError(
-                f"prove: {line} says {shown(path, 200)}, which names nothing that is there; have it print paths alone, "
-                f'like python -c "import pkg; print(pkg.__file__)"; no session starts there'
-            )
-        if not (place / path).resolve().is_relative_to(place.resolve()):
-            raise MilestoneError(
-                f"prove: {line} says {shown(path, 200)}, which is outside of {place}: a session would work on one tree "
-                f"and test another; mend what is linked into worktrees (links), or set_env"
-            )
 
 
 def _describe(settings: SessionSettings, number: int) -> str:

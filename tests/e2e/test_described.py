@@ -93,6 +93,10 @@ if sys.argv[1] == "run":
 
 ENDS = {
     "an error in its result": ('print(json.dumps({"failed": {"why": "its words"}}))', Session.FAILED, "its words"),
+    "an error after its last words": (
+        'print(json.dumps({"last": "STATUS: COMPLETE"}) + "\\n" + json.dumps({"failed": {"why": "its words"}}))',
+        Session.FAILED, "its words",
+    ),
     "quota": ('sys.exit("no more requests today")', Session.QUOTA, "no more requests today"),
     "auth": ('sys.exit("Who are you?")', Session.AUTH, "Who are you?"),
     "another exit": ("sys.exit(3)", Session.FAILED, "exit 3"),
@@ -115,6 +119,13 @@ def test_an_end_is_judged_by_the_words_that_the_settings_name(mine: Sandbox, cas
     result = mine.receipt("items/1/result.json")
     assert result["status"] == status
     assert words in result["detail"]
+
+
+def test_an_error_that_it_has_got_over_is_none(mine: Sandbox) -> None:
+    make(mine)
+    mine.behave(1, 'print(json.dumps({"failed": {"why": "try 1 of 3"}}))' + DONE)
+    mine.milestone()
+    mine.require_landed(1)
 
 
 def test_a_program_that_is_not_there_is_told_before_anything_starts(box: Sandbox) -> None:

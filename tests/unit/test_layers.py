@@ -22,7 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = (
                "agent", "agents", "api_errors", "claude", "codex", "gemini", "opencode", "described", "session_env",
                "completion", "front_matter", "backlog", "backlog_files", "new_task", "edges", "conflicts",
                "completeness"}),
-    frozenset({"context", "runs", "progress", "integration", "baseline",
+    frozenset({"context", "runs", "progress", "proofs", "integration", "baseline",
                "backlog_sync", "halting", "recovery", "relay",
                "preparation", "results", "sessions", "followups", "mending", "candidates", "merge_queue", "remedies",
                "rollback", "advance", "landing_candidate", "landing", "closing", "verdicts", "preflight", "report",
