@@ -72,7 +72,7 @@ def make(box: Sandbox, then: str, *kinds: str, **keys: object) -> Sandbox:
     box.run("mkfifo", str(box.outside / "begun"), str(box.outside / "go"))
     leak = f'"$PYTHON" -I -S "$OUT/leak.py" {" ".join(kinds)}; {then}'
     box.behave(11, f'if [ "$MILESTONE_ATTEMPT" = 1 ]; then {leak}; else {WAIT}; fi')
-    return box.make(plan([[item(11, **keys)], [item(12, 11)]]), retries=0)
+    return box.make(plan([[item(11, **keys)], [item(12, 11)]]), retries=0, pass_env=["OUT", "PYTHON"])
 
 
 def find_left(box: Sandbox) -> list[str]:

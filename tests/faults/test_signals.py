@@ -177,10 +177,8 @@ def test_everything_killed_at_once_keeps_what_the_agent_committed(box: Sandbox) 
 
 
 def test_an_agent_that_starts_the_tool_is_refused(box: Sandbox) -> None:
-    make(box).behave(
-        11, '"$PYTHON" -m doit milestone n=3 > "$OUT/inner" 2>&1; echo $? > "$OUT/code"; work && report DONE'
-    )
-    box.env["PYTHON"] = sys.executable
+    line = f'"{sys.executable}" -m doit milestone n=3'
+    make(box).behave(11, f'{line} > "$OUT/inner" 2>&1; echo $? > "$OUT/code"; work && report DONE')
     box.milestone()
     assert box.lines("code") == ["1"]
     assert "kage-bunshin.lock" in "\n".join(box.lines("inner"))
