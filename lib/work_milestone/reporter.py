@@ -210,7 +210,8 @@ stopped_by: list[int] = []
 def handle_signals() -> None:
     """End in order: Ctrl-C and TERM end the sessions too, a closed terminal leaves them working, to be adopted."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has asked for that
+            signal.signal(number, _stop)
 
 
 def _stop(number: int, _frame: object) -> None:

@@ -184,3 +184,10 @@ def test_an_agent_that_starts_the_tool_is_refused(box: Sandbox) -> None:
     assert "kage-bunshin.lock" in "\n".join(box.lines("inner"))
     assert "Traceback" not in "\n".join(box.lines("inner"))
     require_done(box)
+
+
+def test_a_run_that_was_told_to_outlive_its_terminal_does(box: Sandbox) -> None:
+    make_row(box).behave(11, 'kill -HUP "$(cat "$OUT/doit.pid")"; work && report COMPLETE')
+    shell, option, line, *words = box.argv()
+    assert box.run(shell, option, f"trap '' HUP; {line}", *words).rc == 0  # as nohup does
+    require_done(box)
