@@ -21,6 +21,7 @@ waves:
 quality_gates: {pre_merge: ["git show --check --oneline HEAD"], post_merge: ["test -f 1.txt -a -f 2.txt -a -f 3.txt"]}
 Y
 cat >milestone.yaml <<'Y'
+pass_env: [STARTS, RUN_PID]
 command: |
   echo started >>"$STARTS"
   # The third one takes the run that waits for it down, once: kill -9, as a crash would.
@@ -44,5 +45,5 @@ doit milestone n=5
 [ "$(git rev-list --count --no-merges main)" -eq 4 ] || { echo "not one commit an item" >&2; exit 1; }
 [ -z "$(git status --porcelain)" ] || { git status; exit 1; }
 [ "$(git worktree list | wc -l)" -eq 1 ] && [ "$(git branch | wc -l)" -eq 1 ]
-doit list n=5 | grep -v '^[RU] \(status\|demo\|skip\|retry\|log\) ' | { ! grep -v '^U '; }
+doit list n=5 | grep -v '^[RU] \(status\|demo\|skip\|retry\|log\|stop\|recover\|prune\) ' | { ! grep -v '^U '; }
 echo "ok: 3 items, one kill, no session started twice"
