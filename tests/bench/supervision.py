@@ -118,6 +118,7 @@ def live(where: Path | None) -> list[Figure]:
         ground.env |= gate.env
         files = scratch.files([range(1, LIVE + 1)], f"{WAIT} && {CHANGE}")
         files["milestone.yaml"] = files["milestone.yaml"].replace(f": {scratch.SLOTS}\n", f": {LIVE}\n")
+        files["milestone.yaml"] += "pass_env: [BEGUN, GO]\n"
         root = ground.repository("live", files)
         argv = [str(scratch.DOIT), "milestone", f"n={NUMBER}"]
         with subprocess.Popen(argv, cwd=root, env=ground.env, stdout=subprocess.DEVNULL) as doit:
