@@ -18,6 +18,7 @@ from typing import Any
 
 from work_milestone.settings import SessionSettings
 from work_milestone.states import Session
+from work_milestone.texts import last_line
 
 Event = Mapping[str, Any]
 MOST_ID = 300  # characters of a conversation's id
@@ -115,7 +116,7 @@ class Agent:
 
 def find_objects(text: str) -> Iterator[dict[str, Any]]:
     """Give the JSON objects that stand on a line of their own; hooks and wrappers print between them."""
-    for line in text.splitlines():
+    for line in text.split("\n"):  # and nowhere else: JSON may hold what Python too takes for the end of a line
         if line.lstrip().startswith("{"):
             try:
                 found = json.loads(line)
@@ -123,6 +124,11 @@ def find_objects(text: str) -> Iterator[dict[str, Any]]:
                 continue
             if isinstance(found, dict):
                 yield found
+
+
+def last_words(stderr: str, stdout: str) -> str:
+    """Return the last line that says anything, of what a program that failed has printed."""
+    return last_line(stderr) or last_line(stdout) or "no output"
 
 
 def find_object(text: str) -> dict[str, Any] | None:

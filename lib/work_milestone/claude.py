@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from work_milestone import api_errors
-from work_milestone.agent import Agent, Call, Event, Outcome, Progress, dollars, find_objects, number
+from work_milestone.agent import Agent, Call, Event, Outcome, Progress, dollars, find_objects, last_words, number
 from work_milestone.settings import SessionSettings
 from work_milestone.states import Session
 from work_milestone.texts import last_line, one_line
@@ -66,7 +66,7 @@ class Claude(Agent):
             elif broken := _find_broken_server(found):
                 return Outcome(Session.FAILED, "", broken)
         if result is None:
-            words = last_line(stderr) or last_line(stdout) or "no output"
+            words = last_words(stderr, stdout)
             if "no conversation found" in words.lower():
                 return Outcome(Session.CRASHED, stdout, f"its conversation is gone: {words}")
             return Outcome(Session.FAILED, stdout, f"exit {code} without a result: {words}")

@@ -13,9 +13,9 @@ import re
 import time
 
 from work_milestone import api_errors
-from work_milestone.agent import Agent, Call, Event, Outcome, Progress, find_objects, number
+from work_milestone.agent import Agent, Call, Event, Outcome, Progress, find_objects, last_words, number
 from work_milestone.states import Session
-from work_milestone.texts import last_line, one_line
+from work_milestone.texts import one_line
 
 _STATUS = re.compile(r"\bstatus:? (\d{3})\b", re.ASCII)
 _QUOTA = re.compile(r"quota exceeded|usage limit", re.IGNORECASE)
@@ -65,7 +65,7 @@ class Codex(Agent):
                 failure = failure or (one_line(str(event.get("message"))) if OFFLINE in str(event) else "")
         if code == 0 and whole:
             return Outcome(Session.COMPLETE, text, conversation=thread)
-        words = failure or last_line(stderr) or last_line(stdout) or "no output"
+        words = failure or last_words(stderr, stdout)
         if "no rollout found" in stderr:
             return Outcome(Session.CRASHED, text, f"its conversation is gone: {words}")
         status = _classify(words) if failure else Session.FAILED

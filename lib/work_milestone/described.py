@@ -8,10 +8,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from work_milestone import api_errors
-from work_milestone.agent import Agent, Call, Event, Outcome, Progress, as_id, dollars, find_object, find_objects
+from work_milestone.agent import (
+    Agent,
+    Call,
+    Event,
+    Outcome,
+    Progress,
+    as_id,
+    dollars,
+    find_object,
+    find_objects,
+    last_words,
+)
 from work_milestone.agent_settings import AgentSettings
 from work_milestone.states import Session
-from work_milestone.texts import last_line, one_line
+from work_milestone.texts import one_line
 
 TRANSIENT_EXIT = 75  # EX_TEMPFAIL of sysexits.h: how a script says "try me again"
 
@@ -29,7 +40,7 @@ class Command(Agent):
         if code == 0:
             return Outcome(Session.COMPLETE, stdout)
         status = Session.TRANSIENT if code == TRANSIENT_EXIT else Session.FAILED
-        return Outcome(status, stdout, f"exit {code}: {last_line(stderr) or last_line(stdout) or 'no output'}")
+        return Outcome(status, stdout, f"exit {code}: {last_words(stderr, stdout)}")
 
 
 class Described(Agent):
@@ -77,7 +88,7 @@ class Described(Agent):
                 return Outcome(Session.FAILED, stdout, "exit 0 without a result: no JSON on its stdout")
         if code == 0 and not error:
             return Outcome(Session.COMPLETE, text, cost=cost)
-        words = error or last_line(stderr) or last_line(stdout) or "no output"
+        words = error or last_words(stderr, stdout)
         status = self._classify(code, f"{error}\n{stderr[-4000:]}\n{stdout[-4000:]}")
         until = api_errors.find_renewal(words, ended or time.time()) if status is Session.QUOTA else None
         return Outcome(status, text, f"exit {code}: {words}", cost, until)

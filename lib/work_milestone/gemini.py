@@ -13,7 +13,7 @@ import time
 from types import MappingProxyType
 
 from work_milestone import api_errors
-from work_milestone.agent import Agent, Call, Event, Outcome, Progress, find_objects, number
+from work_milestone.agent import Agent, Call, Event, Outcome, Progress, find_objects, last_words, number
 from work_milestone.states import Session
 from work_milestone.texts import last_line, one_line
 
@@ -87,7 +87,7 @@ def _classify(code: int, failure: str, stderr: str, stdout: str) -> tuple[Sessio
         status, words = EXITS[code]
         return status, _find(stderr, "message") + words if words.startswith(";") else words
     if not failure:
-        words = last_line(stderr) or last_line(stdout) or "no output"
+        words = last_words(stderr, stdout)
         return Session.FAILED, f"exit {code} without a result: {words}"
     told = _CODE.search(failure)
     http = int(told[1]) if told else next((one for one in STATUSES if one % 256 == code), 0)

@@ -13,9 +13,9 @@ import time
 from typing import Any
 
 from work_milestone import api_errors
-from work_milestone.agent import Agent, Call, Event, Outcome, Progress, dollars, find_objects, number
+from work_milestone.agent import Agent, Call, Event, Outcome, Progress, dollars, find_objects, last_words, number
 from work_milestone.states import Session
-from work_milestone.texts import last_line, one_line
+from work_milestone.texts import one_line
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 LOGIN = "; log in again (opencode auth login) or renew the key"
@@ -58,7 +58,7 @@ class Opencode(Agent):
             return Outcome(status, text, detail, cost, until, thread)
         if code == 0 and reason == "stop":
             return Outcome(Session.COMPLETE, text, cost=cost, conversation=thread)
-        words = last_line(errors) or last_line(stdout) or "no output"
+        words = last_words(errors, stdout)
         if "Session not found" in errors:
             return Outcome(Session.CRASHED, text, f"its conversation is gone: {words}")
         if code == 0 and reason:

@@ -418,3 +418,13 @@ def test_a_permission_mode_that_is_refused_is_a_fault(
     faults = list(CLAUDE.find_faults(settings(permission_mode=mode), env))
     assert len(faults) == (1 if words else 0)
     assert all(words in fault for fault in faults)
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85"])
+def test_a_result_may_hold_what_elsewhere_ends_a_line(mark: str) -> None:
+    """JSON.stringify leaves them as they are, and a session that was paid for would have no result."""
+    line = json.dumps({"type": "result", "subtype": "success", "is_error": False, "result": f"one{mark}two"},
+                      ensure_ascii=False)  # fmt: skip
+    outcome = CLAUDE.judge(0, f"a hook\n{line}\r\n", "")
+    assert outcome.status is Session.COMPLETE
+    assert outcome.text == f"one{mark}two"
