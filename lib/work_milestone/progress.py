@@ -9,14 +9,13 @@ Rules:
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from work_milestone import attempts, gates
+from work_milestone import attempts
 from work_milestone.agent import Agent, Progress, find_objects
 from work_milestone.runs import Run
 from work_milestone.texts import count
@@ -99,18 +98,15 @@ def _read(path: Path, offset: int, agent: Agent, progress: Progress) -> int:
     except OSError:
         return offset
     end = data.rfind(b"\n") + 1
-    for line in data[:end].splitlines() if end else ():
-        with contextlib.suppress(ValueError, RecursionError):
-            event = json.loads(line)
-            if isinstance(event, dict):
-                agent.read_event(event, progress)
+    for event in find_objects(data[:end].decode(errors="replace")):
+        agent.read_event(event, progress)
     return offset + (end or (len(data) if len(data) == MOST else 0))
 
 
-def measure(attempt: Path, agent: Agent) -> Progress:
+def measure(stdout: str, agent: Agent) -> Progress:
     """Read how far a session is, or was, from its whole output."""
     found = Progress()
-    for event in find_objects(gates.read_end(attempt / "stdout", MOST)):
+    for event in find_objects(stdout):
         agent.read_event(event, found)
     return found
 

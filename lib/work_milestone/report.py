@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 
-from work_milestone import agents, integration, landing, process, progress
+from work_milestone import agent, agents, gates, integration, landing, process, progress
 from work_milestone.masking import mask
 from work_milestone.plan import Item, list_plans
 from work_milestone.receipts import LANDING
@@ -68,7 +68,7 @@ def _row(run: Run, item: Item) -> Row:
         elapsed = max(0.0, time.time() - float(session.get("started", time.time())))
         kind = "" if session.get("kind") in (None, Kind.WORK) else f"{session['kind']}, "
         worker = agents.find(str(session.get("agent")), run.settings.agents)
-        far = progress.describe(progress.measure(attempt, worker)) if worker.streams else ""
+        far = _measure(attempt, worker) if worker.streams else ""
         detail = f"{kind}attempt {attempt.name}" + (f", {far}" if far else "")
         state, place = "running", Path(str(session.get("path", ""))).name
     if facts.parts and not facts.merged and state == "partial":
@@ -76,6 +76,11 @@ def _row(run: Run, item: Item) -> Row:
     said = merge.get("tail") if state == "gate" else None
     tail = [shown(line, WIDE) for line in said] if isinstance(said, list) else []
     return Row(item, state, detail, elapsed, cost, place, log, tail, _next(run, item, state))
+
+
+def _measure(attempt: Path, worker: agent.Agent) -> str:
+    """Say how far a session is, as its agent has told it so far."""
+    return progress.describe(progress.measure(gates.read_end(attempt / "stdout", progress.MOST), worker))
 
 
 def _next(run: Run, item: Item, state: str) -> str:

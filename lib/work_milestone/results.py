@@ -181,14 +181,13 @@ def _outcome(
         return agent.Outcome(Session.CRASHED, detail="its supervisor is gone without a record")
     if not session:
         return agent.Outcome(Session.CRASHED, detail=f"{attempt}: what was known of it is damaged")
-    stdout, stderr = (gates.read_end(attempt / name, 16_000_000) for name in ("stdout", "stderr"))
-    reason, code, told = record.get("reason"), record.get("code"), progress.measure(attempt, worker)
-    if reason == "exited" or (reason == "stopped" and told.fault):
-        fault = str(record.get("error") or "")
-        outcome = worker.judge(code if isinstance(code, int) else 1, stdout, stderr, float(record["ended"]))
-        # What it said last may be missing, and with it that it is not done.
-        cut = fault.endswith(supervisor.CUT) and outcome.status not in (Session.AUTH, Session.QUOTA)
-        return replace(outcome, status=Session.FAILED, detail=f"{attempt}: {fault}; make room") if cut else outcome
+    stdout, stderr = (gates.read_end(attempt / name, progress.MOST) for name in ("stdout", "stderr"))
+    reason = record.get("reason")
+    if reason == "exited":
+        return _judge_words(worker, record, attempt, stdout, stderr)
+    told = progress.measure(stdout, worker)
+    if reason == "stopped" and told.fault:
+        return _judge_words(worker, record, attempt, stdout, stderr)
     if reason == "timeout":
         limit = float(session.get("timeout", 0))
         return agent.Outcome(Session.TIMEOUT, stdout, f"over its time limit of {limit:g} s", told.cost)
@@ -198,6 +197,15 @@ def _outcome(
     if reason == "signalled":
         return agent.Outcome(Session.FAILED, stdout, f"ended by signal {record.get('signal')}", told.cost)
     return agent.Outcome(Session.FAILED, "", last_line(stderr) or "the agent could not be started")
+
+
+def _judge_words(worker: agent.Agent, record: dict[str, Any], attempt: Path, stdout: str, stderr: str) -> agent.Outcome:
+    """Have the agent say what its exit and its output mean."""
+    code, fault = record.get("code"), str(record.get("error") or "")
+    outcome = worker.judge(code if isinstance(code, int) else 1, stdout, stderr, float(record["ended"]))
+    # What it said last may be missing, and with it that it is not done.
+    cut = fault.endswith(supervisor.CUT) and outcome.status not in (Session.AUTH, Session.QUOTA)
+    return replace(outcome, status=Session.FAILED, detail=f"{attempt}: {fault}; make room") if cut else outcome
 
 
 def _keep(

@@ -129,6 +129,14 @@ class Sandbox:
         (self.outside / name).write_text(text + "\n", encoding="utf-8")
         return f'. "$OUT/{name}"'
 
+    def install(self, name: str, text: str) -> None:
+        """Put a program on the PATH of whatever runs here."""
+        program = self.outside / "bin" / name
+        program.parent.mkdir()
+        program.write_text(text, encoding="utf-8")
+        program.chmod(0o755)
+        self.env["PATH"] = f"{program.parent}{os.pathsep}{self.env['PATH']}"
+
     def hook(self, name: str, text: str, repository: Path | None = None) -> Path:
         path = (repository or self.root / ".git") / "hooks" / name
         path.parent.mkdir(exist_ok=True)

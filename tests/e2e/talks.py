@@ -57,11 +57,7 @@ FINISH = "test -f half.txt || exit 9; work; end COMPLETE 0.75"
 
 def install(box: Sandbox) -> Sandbox:
     """Put that `claude` on the PATH of a sandbox."""
-    program = box.outside / "bin/claude"
-    program.parent.mkdir()
-    program.write_text(CLAUDE.format(python=sys.executable, shell=SHELL))
-    program.chmod(0o755)
-    box.env["PATH"] = f"{program.parent}:{box.env['PATH']}"
+    box.install("claude", CLAUDE.format(python=sys.executable, shell=SHELL))
     return box
 
 

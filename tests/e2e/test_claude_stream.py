@@ -33,7 +33,7 @@ def test_status_tells_how_far_a_session_is(work: harness.Sandbox, stub: Messages
     work.require_landed(42)
     assert "attempt 1, 1 turn, last Bash, 1k tokens" in told[0]
     assert "attempt 1, 2 turns, last Bash, 2k tokens" in told[1]
-    found = progress.measure(work.root / ".milestone/3/items/42/attempts/1", Claude())
+    found = progress.measure((work.root / ".milestone/3/items/42/attempts/1/stdout").read_text(), Claude())
     cost = output(work, 42)["total_cost_usd"]
     assert found == Progress(turns=3, tool="Bash", tokens=3 * TURN, cost=cost, message="msg_2")
     assert work.receipt("items/42/result.json")["cost"] == cost
@@ -44,7 +44,7 @@ def test_an_error_of_the_server_is_no_turn(work: harness.Sandbox, stub: Messages
     stub.play(programs.heading(42), [bash("printf 1"), Refusal(529, "overloaded_error", "Overloaded")])
     work.milestone(rc=None)
     assert work.receipt("items/42/result.json")["status"] == "transient"
-    found = progress.measure(work.root / ".milestone/3/items/42/attempts/1", Claude())
+    found = progress.measure((work.root / ".milestone/3/items/42/attempts/1/stdout").read_text(), Claude())
     assert (found.turns, found.tool) == (1, "Bash")
 
 

@@ -42,11 +42,7 @@ DESCRIBED = {
 @pytest.fixture
 def mine(box: Sandbox) -> Sandbox:
     """A repository whose items are worked by a program that nobody knows."""
-    program = box.outside / "bin/mine"
-    program.parent.mkdir()
-    program.write_text(MINE)
-    program.chmod(0o755)
-    box.env["PATH"] = f"{program.parent}:{box.env['PATH']}"
+    box.install("mine", MINE)
     return box
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,6 @@ STEP = (3 * 1000 + 15 * 100) / 1e6
 def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PATH that has the binary in it."""
     return programs.link("opencode", tmp_path_factory.mktemp("bin"))
-
-
-@pytest.fixture
-def stub() -> Iterator[MessagesStub]:
-    """The model; at the end, it was asked nothing that its script did not foresee."""
-    with MessagesStub() as stub:
-        yield stub
-    assert stub.faults == []
 
 
 @pytest.fixture

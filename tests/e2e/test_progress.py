@@ -30,11 +30,8 @@ say(type="result", subtype="success", is_error=False, result="STATUS: COMPLETE",
 @pytest.fixture
 def streaming(box: Sandbox) -> Sandbox:
     """A repository whose agent prints as it goes, and works until it is told to."""
-    program = box.outside / "bin/claude"
-    program.parent.mkdir()
-    program.write_text(STREAM)
-    program.chmod(0o755)
-    box.env |= {"PATH": f"{program.parent}:{box.env['PATH']}", "ANTHROPIC_SERVERS": "[]"}
+    box.install("claude", STREAM)
+    box.env["ANTHROPIC_SERVERS"] = "[]"
     box.make(plan([[item(1)]]), agent="claude", command=None, retries=0, stream=True)
     return box
 

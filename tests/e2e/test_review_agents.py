@@ -35,11 +35,7 @@ OTHER = MINE | {"argv": ["mine", "other"], "resume": ["mine", "other-on", "{conv
 
 @pytest.fixture
 def mine(box: Sandbox) -> Sandbox:
-    program = box.outside / "bin/mine"
-    program.parent.mkdir()
-    program.write_text(PROGRAM)
-    program.chmod(0o755)
-    box.env["PATH"] = f"{program.parent}:{box.env['PATH']}"
+    box.install("mine", PROGRAM)
     return box
 
 

@@ -45,11 +45,7 @@ def test_an_item_that_was_partial_and_then_failed_has_its_own_reason(box: Sandbo
 
 
 def test_the_costs_of_an_items_attempts_add_up(box: Sandbox) -> None:
-    program = box.outside / "bin/claude"
-    program.parent.mkdir()
-    program.write_text(CLAUDE)
-    program.chmod(0o755)
-    box.env["PATH"] = f"{program.parent}:{box.env['PATH']}"
+    box.install("claude", CLAUDE)
     box.make(plan([[item(1)]]), agent="claude", retries=0)
     told = [line for line in box.milestone(rc=1).out.splitlines() if line.startswith("milestone 3: ")]
     assert "$0.50" in told[-1]

@@ -35,11 +35,8 @@ def test_a_session_is_given_what_is_allowed_and_no_more(box: Sandbox) -> None:
 
 
 def test_each_agent_is_given_its_own_keys_alone(box: Sandbox) -> None:
-    program = box.outside / "bin/mine"
-    program.parent.mkdir()
-    program.write_text('#!/bin/sh\ncat /proc/self/environ > "$OUT/environment"\n')
-    program.chmod(0o755)
-    box.env |= {"PATH": f"{program.parent}:{box.env['PATH']}", "MINE_KEY": "mine", "OTHER_KEY": "other"}
+    box.install("mine", '#!/bin/sh\ncat /proc/self/environ > "$OUT/environment"\n')
+    box.env |= {"MINE_KEY": "mine", "OTHER_KEY": "other"}
     box.make(plan([[item(1)]]), agent="mine", command=None, retries=0,
              agents={"mine": {"argv": ["mine"], "pass_env": ["MINE_KEY"]}, "other": {"argv": ["o"],
                      "pass_env": ["OTHER_KEY"]}})  # fmt: skip
