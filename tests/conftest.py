@@ -52,6 +52,9 @@ def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for who in ("AUTHOR", "COMMITTER"):
             patch.setenv(f"GIT_{who}_NAME", "Test")
             patch.setenv(f"GIT_{who}_EMAIL", "test@example.invalid")
+        for number in (signal.SIGHUP, signal.SIGINT):
+            if signal.getsignal(number) is signal.SIG_IGN:  # by nohup or `&`: what is started would be deaf to it too
+                signal.signal(number, lambda *_: None)
         yield
 
 

@@ -41,6 +41,25 @@ if [ -f "$OUT/do-$name" ]; then . "$OUT/do-$name"; else work && report COMPLETE;
 """
 
 
+class Command(subprocess.Popen[bytes]):
+    """A command that nobody waits for without end: one that hangs is ended, and an error goes on instead of waiting."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        if timeout is not None:
+            return super().wait(timeout)
+        try:
+            return super().wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            self.send_signal(signal.SIGABRT)  # Python tells then where each of its threads is
+            super().wait(LIMIT)
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        if kind:
+            self.kill()
+        super().__exit__(kind, *rest)
+
+
 @dataclass(frozen=True)
 class Done:
     """How a command ended."""
@@ -147,9 +166,15 @@ class Sandbox:
     # -- running it
 
     def run(self, *argv: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Done:
-        done = subprocess.run(argv, cwd=cwd or self.root, env={**self.env, **(env or {})}, capture_output=True,
-                              timeout=LIMIT, stdin=subprocess.DEVNULL, check=False)  # fmt: skip
-        return Done(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+        with Command(argv, cwd=cwd or self.root, env={**self.env, **(env or {})}, stdin=subprocess.DEVNULL,
+                     stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:  # fmt: skip
+            try:
+                out, err = command.communicate(timeout=LIMIT)
+            except subprocess.TimeoutExpired:
+                command.send_signal(signal.SIGABRT)
+                out, err = command.communicate(timeout=LIMIT)
+                raise AssertionError(f"{argv} hangs: {out!r} {err.decode(errors='replace')}") from None
+        return Done(command.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
     def git(self, *args: str, cwd: Path | None = None, rc: int | None = 0) -> str:
         done = self.run("git", *args, cwd=cwd)
@@ -167,14 +192,14 @@ class Sandbox:
     def milestone(self, *words: str, rc: int | None = 0) -> Done:
         return self.doit("milestone", "n=3", *words, rc=rc)
 
-    def start(self, *words: str) -> subprocess.Popen[bytes]:
+    def start(self, *words: str) -> Command:
         """Start doit and return at once."""
         with (self.outside / "output").open("ab") as out:
-            return subprocess.Popen(self.argv(*words), cwd=self.root, env=self.env, stdin=subprocess.DEVNULL,
-                                    stdout=out, stderr=out)  # fmt: skip
+            return Command(self.argv(*words), cwd=self.root, env=self.env, stdin=subprocess.DEVNULL,
+                           stdout=out, stderr=out)  # fmt: skip
 
     def argv(self, *words: str) -> list[str]:
-        line = 'echo $$ > "$OUT/doit.pid"; exec "$0" -m doit "$@"'
+        line = 'echo $$ > "$OUT/doit.pid"; exec "$0" -X faulthandler -m doit "$@"'
         return ["/bin/sh", "-c", line, sys.executable, *(words or ("milestone", "n=3"))]
 
     def crashes(self) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterable
 
 import pytest
 
-from tests.e2e.harness import Sandbox, await_line, item, plan
+from tests.e2e.harness import Command, Sandbox, await_line, item, plan
 
 FOREVER = "exec sleep 1000"
 
@@ -21,7 +20,7 @@ def block(box: Sandbox, *names: int | str, then: str = FOREVER) -> None:
         box.behave(name, f'echo half > half-{name}.txt; echo here > "$OUT/begun-{name}"; {then}')
 
 
-def begin(box: Sandbox, *names: int | str) -> subprocess.Popen[bytes]:
+def begin(box: Sandbox, *names: int | str) -> Command:
     """Start a run, and wait until the sessions of those items are at work."""
     run = box.start()
     for name in names:

@@ -21,10 +21,10 @@ import psutil
 import pytest
 import yaml
 
-from tests.e2e.harness import LIMIT, Sandbox, await_text, item, plan
+from tests.e2e.harness import LIMIT, Command, Sandbox, await_text, item, plan
 
 RUNS, BATCHES = 50, 10  # killed runs, spread over as many tests
-MOST = 10  # runs that the last of a batch takes at most
+MOST = 10  # runs until one is hit at its moment
 STOPPED = 4  # runs, by each of the polite signals
 WAVES: list[dict[int, tuple[int, ...]]] = [  # items, each with what it depends on
     {1: (), 2: (), 3: (), 4: ()},
@@ -75,14 +75,14 @@ def count_told(box: Sandbox) -> int:
     return journal.read_bytes().count(b"\n") if journal.exists() else 0
 
 
-def outlives(run: subprocess.Popen[bytes], seconds: float) -> bool:
+def outlives(run: Command, seconds: float) -> bool:
     """Wait so long, or for the run's end; tell whether it is still at work."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         run.wait(seconds)
     return run.returncode is None
 
 
-def await_moment(box: Sandbox, run: subprocess.Popen[bytes], draw: random.Random, lines: int) -> bool:
+def await_moment(box: Sandbox, run: Command, draw: random.Random, lines: int) -> bool:
     """Wait until the journal has so many lines, and then a little; tell whether the run is still at work."""
     begun = count_told(box)
     while count_told(box) < lines and outlives(run, LOOK):
@@ -182,7 +182,7 @@ def test_killed_at_any_moment(undisturbed: Mapping[str, Expected], tmp_path: Pat
         expected, part, killed, tries = undisturbed[schedule], (number + draw.random()) / RUNS, 0, 0
         # It may have ended before its moment: then it is none of the fifty. And one of each batch finds a session at
         # work that the next run adopts, which most do.
-        while not killed or (number == numbers[-1] and not adopted and tries < MOST):
+        while tries < MOST and (not killed or (number == numbers[-1] and not adopted)):
             tries += 1
             box = make(tmp_path / f"{number}-{part}", draw, schedule)
             kills = [signal.SIGKILL] * draw.randint(1, 3)
@@ -192,6 +192,7 @@ def test_killed_at_any_moment(undisturbed: Mapping[str, Expected], tmp_path: Pat
             adopted += count_adopted(box)
             box.remove()
             part = draw.random()
+        assert killed, "each run was over before its moment"
     assert adopted, "no kill found a session at work that the next run adopts"
 
 
@@ -201,8 +202,8 @@ def test_stopped_at_any_moment(
     undisturbed: Mapping[str, Expected], tmp_path: Path, number: signal.Signals, seed: int
 ) -> None:
     draw, schedule = random.Random(seed), SCHEDULES[seed % 2]
-    expected, part, codes = undisturbed[schedule], (seed + draw.random()) / STOPPED, [0]
-    while codes == [0]:
+    expected, part = undisturbed[schedule], (seed + draw.random()) / STOPPED
+    for _ in range(MOST):
         box = make(tmp_path / f"{part}", draw, schedule)
         codes = end_by_itself(box, draw, part, expected.lines, [number] * 3)
         require_whole(box, expected.tree)
@@ -211,7 +212,10 @@ def test_stopped_at_any_moment(
         else:
             require_begun_anew_where_stopped(box)
         box.remove()
+        if codes != [0]:
+            return
         part = draw.random()
+    pytest.fail("each run was over before its moment")
 
 
 def require_begun_anew_where_stopped(box: Sandbox) -> None:
@@ -264,8 +268,8 @@ def find_supervisors(box: Sandbox) -> dict[psutil.Process, tuple[int, int]]:
 def test_supervisors_killed_at_any_moment(undisturbed: Mapping[str, Expected], tmp_path: Path, seed: int) -> None:
     """In every other seed the run itself is killed too, after them."""
     draw, schedule = random.Random(seed), SCHEDULES[seed % 2]
-    expected, dead = undisturbed[schedule], 0
-    while not dead:  # no supervisor may have been at work at any of the moments
+    expected = undisturbed[schedule]
+    for _ in range(MOST):
         struck = set[tuple[int, int]]()
         box = make(tmp_path / str(draw.random()), draw, schedule, extra=LEFT)
         for run_too in ([True] * 2 if seed % 4 > 1 else []) + [False] * 3:
@@ -277,11 +281,12 @@ def test_supervisors_killed_at_any_moment(undisturbed: Mapping[str, Expected], t
         require_whole(box, expected.tree)
         dead = count_worked_again(box, struck)
         box.remove()
+        if dead:
+            return
+    pytest.fail("no supervisor was at work at any of the moments")
 
 
-def kill_supervisors(
-    box: Sandbox, run: subprocess.Popen[bytes], draw: random.Random, struck: set[tuple[int, int]], lines: int
-) -> None:
+def kill_supervisors(box: Sandbox, run: Command, draw: random.Random, struck: set[tuple[int, int]], lines: int) -> None:
     """Kill the supervisors of three attempts, of three items, while a run is at work; note which."""
     for _ in range(3):
         if not await_moment(box, run, draw, count_told(box) + draw.randint(0, lines // 4)):

@@ -27,7 +27,7 @@ import psutil
 import pytest
 from work_milestone.runs import Run
 
-from tests.e2e.harness import LIMIT, Sandbox, item, plan
+from tests.e2e.harness import LIMIT, Command, Sandbox, item, plan
 
 SEEDS = range(8)
 KILLS = 25  # by each seed: 200 together
@@ -196,8 +196,8 @@ def start(box: Sandbox, moment: Moment) -> tuple[int, list[psutil.Process]]:
         armed.write_text(f"{moment.kind} {moment.number} {'alone' if moment.alone else 'all'}\n")
     env = {**box.env, **({"EVENT": str(moment.number)} if moment.kind in ("change", "all") else {})}
     with (box.outside / "output").open("ab") as out:
-        one = subprocess.Popen([sys.executable, str(PASS)], cwd=box.root, env=env, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=out)  # fmt: skip
+        one = Command([sys.executable, str(PASS)], cwd=box.root, env=env, stdin=subprocess.DEVNULL,
+                      stdout=subprocess.PIPE, stderr=out)  # fmt: skip
     assert one.stdout
     with one, one.stdout:
         one.stdout.readline()
@@ -211,7 +211,7 @@ def start(box: Sandbox, moment: Moment) -> tuple[int, list[psutil.Process]]:
     return one.returncode, box.processes()
 
 
-def strike(one: subprocess.Popen[bytes], *, alone: bool) -> None:
+def strike(one: Command, *, alone: bool) -> None:
     """Kill a pass between two of its instructions, so that it starts nothing while its git is being killed."""
     one.send_signal(signal.SIGSTOP)
     if one.returncode is not None:
@@ -257,7 +257,9 @@ def require_sound(box: Sandbox) -> None:
         json.loads(path.read_text())["head"] for path in (box.root / ".milestone/3/items").glob("*/result.json")
     ]
     merged = box.git("log", "--format=%(trailers:key=Milestone-Head,valueonly)", *refs, "--").split()
-    assert set(box.git("rev-list", *sessions, "--not", "--all").split()) <= set(merged), "a session's work is lost"
+    # Of this worktree alone: the HEAD of one that is being made names nothing yet, at which git would give up.
+    lost = box.git("rev-list", *sessions, "--not", "--single-worktree", "--all").split()
+    assert set(lost) <= set(merged), "a session's work is lost"
     before = trees(box, "refs/tags/begun")
     for ref, seen in ((BRANCH, "gated"), ("refs/heads/main", "landed")):
         stood = trees(box, "-g", ref) | (trees(box, "-1", ref) if ref in refs else set())
