@@ -80,10 +80,8 @@ def start(
     finally:
         os.close(lock)
     supervised = Supervised(child)
-    if process.stopping.is_set():
+    if process.stopping.is_set():  # it may not have been known yet to who signalled all
         supervised.signal(signal.SIGTERM)
-        supervised.wait()
-        process.require_running()
     return supervised
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
-from work_milestone import commandline, generations, masking, remedies, reporter, schedule
+from work_milestone import commandline, generations, masking, remedies, reporter, schedule, signals
 from work_milestone.errors import MilestoneError
 from work_milestone.plan import Item, Wave, list_plans
 from work_milestone.receipts import MEND
@@ -41,7 +41,7 @@ def open_run(root: Path) -> Run:
     """Open the run that the command line asks for. Raise doit's InvalidDodoFile for what nothing can go on with."""
     _remove_bytecode(root)
     if commandline.is_run():
-        reporter.handle_signals()
+        signals.handle()
     else:
         for number in (signal.SIGPIPE, signal.SIGINT):  # `doit list | head` ends as every filter does
             signal.signal(number, signal.SIG_DFL)
@@ -159,7 +159,7 @@ class _Fresh:
 
 def _guard(action: Callable[..., None], *args: Any) -> TaskFailed | None:
     try:
-        with reporter.at_work:
+        with signals.at_work:
             action(*args)
     except MilestoneError as error:
         return TaskFailed(str(error), report=True)

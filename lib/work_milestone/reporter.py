@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
-import threading
 import time
 from typing import Any, TextIO
 
-from work_milestone import generations, process, report
+from work_milestone import generations, process, report, signals
 from work_milestone.errors import MilestoneError
 from work_milestone.files import private
 from work_milestone.journal import Event
@@ -131,15 +129,15 @@ class Reporter:
     def complete_run(self) -> None:
         """End: wait for what is under way in a stop to be written down, tell where all stands, set the exit code."""
         if process.stopping.is_set():
-            at_work.end(PATIENCE)
+            signals.at_work.end(PATIENCE)
         failed = {name for name, *_ in self.failures}
         broken = any(broken for *_, broken in self.failures)
-        if "followups" in failed and not (stopped_by or broken) and generations.can_follow(self.run):
+        if "followups" in failed and not (signals.heard or broken) and generations.can_follow(self.run):
             generations.follow(self.run)
         if self.works and self.run.plan and not any(name in BEGINNING for name, *_ in self.failures):
             self._summarize()
-        if stopped_by:
-            raise SystemExit(128 + stopped_by[0])
+        if signals.heard:
+            raise SystemExit(128 + signals.heard[0])
         if self.left and not self.failures:
             # Whatever keeps doit from a step that nothing has failed before, it is not done.
             self.runtime_error(f"never came to its turn: {', '.join(sorted(self.left))}")
@@ -173,52 +171,3 @@ class Reporter:
 def make(run: Run) -> type[Reporter]:
     """Return the reporter class of a run, as doit wants it."""
     return type("RunReporter", (Reporter,), {"run": run})
-
-
-# -- signals
-
-
-class _Steps:
-    """How many steps are under way; none begins any more once their end was waited for."""
-
-    def __init__(self) -> None:
-        self._count, self._over = 0, False
-        self._changed = threading.Condition()
-
-    def __enter__(self) -> None:
-        with self._changed:
-            if self._over:
-                raise process.Stopped("the run is being stopped")
-            self._count += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._count -= 1
-            self._changed.notify_all()
-
-    def end(self, seconds: float) -> None:
-        """Wait until none is under way, at most `seconds`: each session has its result then, and no git is at work."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._count == 0, seconds)
-            self._over = True
-
-
-at_work = _Steps()
-stopped_by: list[int] = []
-
-
-def handle_signals() -> None:
-    """End in order: Ctrl-C and TERM end the sessions too, a closed terminal leaves them working, to be adopted."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has asked for that
-            signal.signal(number, _stop)
-
-
-def _stop(number: int, _frame: object) -> None:
-    again = bool(stopped_by)
-    stopped_by.append(number)
-    if number != signal.SIGHUP:
-        # The second Ctrl-C is a supervisor's second TERM: it kills.
-        process.stop_all(signal.SIGTERM)
-    if not again:
-        raise SystemExit(128 + number)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +16,10 @@ JOURNAL = ".milestone/3/journal.jsonl"
 FOREVER = "tail -f /dev/null"
 
 
-def make(box: Sandbox) -> Sandbox:
+def make(box: Sandbox, *waves: list[dict[str, Any]]) -> Sandbox:
     for fifo in ("begun", "go"):
         box.run("mkfifo", str(box.outside / fifo))
-    return box.make(plan([[item(11), item(12)], [item(13, 11)]]))
+    return box.make(plan(waves or [[item(11), item(12)], [item(13, 11)]]))
 
 
 def make_row(box: Sandbox) -> Sandbox:
@@ -78,6 +82,17 @@ def test_a_second_stop_kills_what_does_not_heed_the_first(box: Sandbox, signal: 
     box.mend(11)
     box.milestone()
     require_done(box, i11=2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has no number of its own elsewhere")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_that_the_kernel_gives_to_another_thread_is_heeded(box: Sandbox, number: int, code: int) -> None:
+    """As it is where one comes in the instant before the first thread begins to wait: nothing wakes that."""
+    block(make(box, [item(11)]), 11)
+    run = box.start()
+    assert await_line(box.outside / "begun") == "begun"
+    os.kill(max(int(path.name) for path in Path(f"/proc/{run.pid}/task").iterdir()), number)
+    assert run.wait() == code
 
 
 @pytest.mark.parametrize(("signal", "code"), [("HUP", 129), ("KILL", -9)])

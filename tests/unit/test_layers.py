@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
                "preparation", "results", "sessions", "followups", "mending", "candidates", "merge_queue", "remedies",
                "rollback", "advance", "landing_candidate", "landing", "closing", "verdicts", "preflight", "report",
                "verbs"}),
-    frozenset({"commandline", "generations", "schedule", "reporter", "graph", "demo", "dodo"}),
+    frozenset({"commandline", "generations", "schedule", "signals", "reporter", "graph", "demo", "dodo"}),
 )  # fmt: skip
 # The steps and the wiring are made of each other, without circles. Below them, what leans on its own layer is named.
 FREE = (3, 4)
@@ -52,7 +52,7 @@ BESIDE = frozenset({("attempts", "process"), ("attempts", "process_table"), ("re
                     ("conflicts", "git"), ("conflicts", "trees"),
                     ("completeness", "conflicts"), ("completeness", "git"), ("completeness", "trees"),
                     ("new_task", "backlog"), ("new_task", "front_matter")})  # fmt: skip
-KNOW_DOIT = frozenset({"commandline", "schedule", "reporter", "graph", "dodo"})
+KNOW_DOIT = frozenset({"commandline", "schedule", "signals", "reporter", "graph", "dodo"})
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 STARTERS = frozenset({"fork", "forkpty", "system", "popen", "posix_spawn", "posix_spawnp", "startfile"})
 
