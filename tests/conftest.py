@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from typing import Any
 import pytest
 from work_milestone import process
 from work_milestone.runs import Run
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # `tests.e2e.harness`, also where pytest was started by its name
+
+from tests.e2e import harness
 
 WATCHDOG = 60  # seconds; a command that hangs fails its test instead of the whole suite
 SLOWEST_FIRST = ("faults", "e2e", "integration", "unit")
@@ -150,6 +155,14 @@ def empty(isolated: None, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
 def sandbox(empty: Sandbox, tmp_path: Path) -> Sandbox:
     """A repository of the test's own."""
     return empty.copy(tmp_path.resolve() / "repository")
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[harness.Sandbox]:
+    """An empty repository that is worked as users do, cleaned up after."""
+    made = harness.Sandbox(tmp_path)
+    yield made
+    made.remove()
 
 
 @pytest.fixture

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # `tests.e2e.harness`, also where pytest was started by its name
-
 from tests.e2e import claude_code, programs
 from tests.e2e import talks as fakes
 from tests.e2e.harness import Sandbox
 from tests.e2e.messages_stub import MessagesStub
-
-
-@pytest.fixture
-def box(tmp_path: Path) -> Iterator[Sandbox]:
-    """An empty repository, cleaned up after."""
-    sandbox = Sandbox(tmp_path)
-    yield sandbox
-    sandbox.remove()
 
 
 @pytest.fixture
