@@ -4,7 +4,8 @@ Rules:
 - A run is stopped by its own handler (TERM to the process that holds the run lock): its sessions end politely and have
   their receipts. Who asks waits until it is over.
 - Sessions whose run is gone are stopped by their supervisors.
-- A session that was stopped on its own is not begun again by the run: that is for the next line.
+- A session that was stopped on its own is not begun again by the run: that is for the next line. So it is with one
+  that waits for a quota.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from work_milestone import attempts, masking, process_table
 from work_milestone.errors import MilestoneError
 from work_milestone.receipts import LANDING, KernelLock
 from work_milestone.runs import Run
+from work_milestone.states import Session
 
 ASKED = "stop-asked"
 
@@ -45,9 +48,13 @@ def stop_item(run: Run, issue: int) -> None:
     """Stop the session of one item; the run, if there is one, goes on with the others."""
     if run.number is None:
         raise MilestoneError(f"say which milestone: doit stop:{issue} n=N")
-    if run.attempt_state(issue) != "alive":
+    holder = run.lock.holder()
+    if run.attempt_state(issue) == "alive":
+        _stop_session(run, issue, holder)
+    elif holder and _waits_for_quota(run, issue):
+        _ask(run, issue, holder)
+    else:
         raise MilestoneError(f"no session of #{issue} is at work; doit status n={run.number} shows it")
-    _stop_session(run, issue, run.lock.holder())
     _say(f"#{issue} is stopped; its session goes on with the next: doit milestone n={run.number}")
 
 
@@ -60,10 +67,20 @@ def was_asked(run: Run, issue: int) -> bool:
     return asked == process_table.find_name(os.getpid())
 
 
-def _stop_session(run: Run, issue: int, holder: int | None) -> None:
-    """Stop a session, of the run that is at work where there is one: that is to know that a person wants it so."""
+def _waits_for_quota(run: Run, issue: int) -> bool:
+    number, receipts = run.folder.attempts(issue), (run.result(issue), run.mend(issue))
+    return any(one and (one.get("attempt"), one["status"]) == (number, Session.QUOTA) for one in receipts)
+
+
+def _ask(run: Run, issue: int, holder: int | None) -> Path:
+    """Leave word, for the run that is at work where there is one, that a person wants it so; where the session is."""
     attempt = run.folder.attempt(issue, run.folder.attempts(issue))
     (attempt / ASKED).write_text(process_table.find_name(holder) if holder else "")
+    return attempt
+
+
+def _stop_session(run: Run, issue: int, holder: int | None) -> None:
+    attempt = _ask(run, issue, holder)
     while attempts.state(attempt) == "alive" and not attempts.stop(attempt):
         time.sleep(0.02)  # its supervisor has just been started, and has not yet said who it is
     attempts.wait(attempt)

@@ -490,6 +490,26 @@ def test_a_run_that_waits_for_quota_is_stopped_at_once(talks: Sandbox) -> None:
     talks.require_clean()
 
 
+def test_an_item_that_waits_for_quota_is_stopped_on_its_own(talks: Sandbox) -> None:
+    make(talks, (1, 2))
+    turn(talks, "1-1", 'half; error 429 0.50 "usage limit reached|$(($(date +%s) + 3))"')
+    turn(talks, "1", FINISH)
+    turn(talks, "2-1", """until grep -q '"quota"' ../../journal.jsonl; do sleep 0.05; done; half; """ + OVERLOADED)
+    turn(talks, "2", FINISH)
+    run = talks.start("milestone", "n=3", "retries=1")
+    await_text(talks.root / ".milestone/3/items/1/result.json", '"quota"')
+    assert "#1 is stopped; its session goes on with the next" in talks.doit("stop:1", "n=3", rc=0).err
+    assert run.wait() == 1
+    assert len(hows(talks, 1)) == 1
+    assert len(hows(talks, 2)) == 2
+    assert "no session of #2 is at work" in talks.doit("stop:2", "n=3", rc=1).err
+    assert "no session of #1 is at work" in talks.doit("stop:1", "n=3", rc=1).err
+    talks.milestone()
+    require_one_conversation(talks, 1)
+    talks.require_landed(1, 2)
+    talks.require_clean()
+
+
 @pytest.mark.parametrize("chosen", ["model=haiku", "agent=command command=work"])
 def test_a_quota_that_is_another_agents_or_models_is_not_waited_for(talks: Sandbox, chosen: str) -> None:
     make(talks, (1, 2), max_sessions=1)
