@@ -44,15 +44,14 @@ class Call:
 class Outcome:
     """What an exit means: `text` is the agent's last message, `detail` the reason in one line, `cost` US dollars.
 
-    `until` is when a quota is renewed, in seconds since 1970, None when nobody says. `conversation` is the id by which
-    the agent goes on, "" when it has told none.
+    A quota's `detail` has the words that say when it is renewed. `conversation` is the id by which the agent goes on,
+    "" when it has told none.
     """
 
     status: Session
     text: str = ""
     detail: str = ""
     cost: float | None = None
-    until: float | None = None
     conversation: str = ""
 
 
@@ -89,8 +88,8 @@ class Agent:
         """Return the command line of a session, of a new conversation or one that goes on."""
         raise NotImplementedError
 
-    def judge(self, code: int, stdout: str, stderr: str, ended: float | None = None) -> Outcome:
-        """Say what an exit with this output means; `ended` in seconds since 1970, None for now."""
+    def judge(self, code: int, stdout: str, stderr: str) -> Outcome:
+        """Say what an exit with this output means."""
         raise NotImplementedError
 
     def read_event(self, event: Event, progress: Progress) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -57,7 +56,7 @@ class Claude(Agent):
             argv += ["--allowedTools", ",".join(settings.allowed_tools)]
         return argv
 
-    def judge(self, code: int, stdout: str, stderr: str, ended: float | None = None) -> Outcome:
+    def judge(self, code: int, stdout: str, stderr: str) -> Outcome:
         """Judge by exit code and result JSON."""
         result = None
         for found in find_objects(stdout):
@@ -72,8 +71,7 @@ class Claude(Agent):
             return Outcome(Session.FAILED, stdout, f"exit {code} without a result: {words}")
         text = _report(result.get("structured_output")) or str(result.get("result") or "")
         status, detail = _classify(code, result, text, stderr)
-        until = api_errors.find_renewal(detail, ended or time.time()) if status is Session.QUOTA else None
-        return Outcome(status, text, detail, dollars(result.get("total_cost_usd")), until)
+        return Outcome(status, text, detail, dollars(result.get("total_cost_usd")))
 
     def read_event(self, event: Event, progress: Progress) -> None:
         """Count turns and tokens of its own, and find servers of the project's that do not start."""

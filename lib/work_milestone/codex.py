@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 
 from work_milestone import api_errors
 from work_milestone.agent import Agent, Call, Event, Outcome, Progress, find_objects, last_words, number
@@ -50,7 +49,7 @@ class Codex(Agent):
                 return str(event.get("thread_id") or "")
         return ""
 
-    def judge(self, code: int, stdout: str, stderr: str, ended: float | None = None) -> Outcome:
+    def judge(self, code: int, stdout: str, stderr: str) -> Outcome:
         """Judge by exit code and the turn's last event."""
         text, failure, whole, thread = "", "", False, ""
         for event in find_objects(stdout):
@@ -70,8 +69,7 @@ class Codex(Agent):
             return Outcome(Session.CRASHED, text, f"its conversation is gone: {words}")
         status = _classify(words) if failure else Session.FAILED
         needs = "; log in again (codex login) or renew the key" if status is Session.AUTH else ""
-        until = api_errors.find_renewal(words, ended or time.time()) if status is Session.QUOTA else None
-        return Outcome(status, text, (failure or f"exit {code}: {words}") + needs, until=until, conversation=thread)
+        return Outcome(status, text, (failure or f"exit {code}: {words}") + needs, conversation=thread)
 
     def read_event(self, event: Event, progress: Progress) -> None:
         """Count what it says and does; give it up where it waits for a network without end."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from work_milestone import api_errors
 from work_milestone.agent import (
     Agent,
     Call,
@@ -34,9 +32,8 @@ class Command(Agent):
         """Return the shell that runs the line."""
         return ["/bin/sh", "-c", call.settings.command or "exit 127"]
 
-    def judge(self, code: int, stdout: str, stderr: str, ended: float | None = None) -> Outcome:
+    def judge(self, code: int, stdout: str, stderr: str) -> Outcome:
         """Judge by the exit code alone; the report is read by the caller."""
-        del ended
         if code == 0:
             return Outcome(Session.COMPLETE, stdout)
         status = Session.TRANSIENT if code == TRANSIENT_EXIT else Session.FAILED
@@ -74,7 +71,7 @@ class Described(Agent):
         whole = None if objects or self._is.result != "json" else find_object(stdout)
         return [whole] if whole else objects
 
-    def judge(self, code: int, stdout: str, stderr: str, ended: float | None = None) -> Outcome:
+    def judge(self, code: int, stdout: str, stderr: str) -> Outcome:
         """Judge by exit code, by an error in its result, and by the words that the settings name."""
         text, error, cost = stdout, "", None
         if self._is.result != "text":
@@ -90,8 +87,7 @@ class Described(Agent):
             return Outcome(Session.COMPLETE, text, cost=cost)
         words = error or last_words(stderr, stdout)
         status = self._classify(code, f"{error}\n{stderr[-4000:]}\n{stdout[-4000:]}")
-        until = api_errors.find_renewal(words, ended or time.time()) if status is Session.QUOTA else None
-        return Outcome(status, text, f"exit {code}: {words}", cost, until)
+        return Outcome(status, text, f"exit {code}: {words}", cost)
 
     def _classify(self, code: int, words: str) -> Session:
         for status in (Session.QUOTA, Session.AUTH, Session.TRANSIENT):

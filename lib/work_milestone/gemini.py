@@ -9,7 +9,6 @@ no cost, and retries for minutes: only `general.maxAttempts` in its own settings
 from __future__ import annotations
 
 import re
-import time
 from types import MappingProxyType
 
 from work_milestone import api_errors
@@ -44,7 +43,7 @@ class Gemini(Agent):
             argv += ["--resume" if call.resume else "--session-id", call.conversation]
         return [*argv, *call.settings.args]
 
-    def judge(self, code: int, stdout: str, stderr: str, ended: float | None = None) -> Outcome:
+    def judge(self, code: int, stdout: str, stderr: str) -> Outcome:
         """Judge by exit code and the last event; the words since the last tool are its last message."""
         text, failure, whole, thread = "", "", False, ""
         for event in find_objects(stdout):
@@ -64,8 +63,7 @@ class Gemini(Agent):
         if "Error resuming session" in stderr:
             return Outcome(Session.CRASHED, text, f"its conversation is gone: {_find(stderr, 'Error resuming')}")
         status, detail = _classify(code, failure, stderr, stdout)
-        until = api_errors.find_renewal(detail, ended or time.time()) if status is Session.QUOTA else None
-        return Outcome(status, text, detail, until=until, conversation=thread)
+        return Outcome(status, text, detail, conversation=thread)
 
     def find_conversation(self, stdout: str) -> str:
         """Find the id in the first line."""

@@ -9,7 +9,6 @@ KILL.
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
 from work_milestone import api_errors
@@ -37,7 +36,7 @@ class Opencode(Agent):
         argv += ["--session", call.conversation] if call.resume else []
         return [*argv, *call.settings.args]
 
-    def judge(self, code: int, stdout: str, stderr: str, ended: float | None = None) -> Outcome:
+    def judge(self, code: int, stdout: str, stderr: str) -> Outcome:
         """Judge by exit code, by an error, and by what the last step ended with."""
         text, reason, cost, denied, failure = "", "", None, "", None
         for event in find_objects(stdout):
@@ -54,8 +53,7 @@ class Opencode(Agent):
         thread, errors = self.find_conversation(stdout), _ANSI.sub("", stderr)
         if failure is not None:
             status, detail = _classify(failure)
-            until = api_errors.find_renewal(detail, ended or time.time()) if status is Session.QUOTA else None
-            return Outcome(status, text, detail, cost, until, thread)
+            return Outcome(status, text, detail, cost, thread)
         if code == 0 and reason == "stop":
             return Outcome(Session.COMPLETE, text, cost=cost, conversation=thread)
         words = last_words(errors, stdout)
@@ -64,7 +62,7 @@ class Opencode(Agent):
         if code == 0 and reason:
             words = f"denied: {denied}{ALLOW}" if denied else f"it stopped in the middle: {reason}"
             return Outcome(Session.FAILED, text, words, cost, conversation=thread)
-        return Outcome(Session.FAILED, text, f"exit {code} without a result: {one_line(words)}", cost, None, thread)
+        return Outcome(Session.FAILED, text, f"exit {code} without a result: {one_line(words)}", cost, thread)
 
     def find_conversation(self, stdout: str) -> str:
         """Find the id, which is in each line."""

@@ -21,6 +21,7 @@ from typing import Any
 from work_milestone import (
     agent,
     agents,
+    api_errors,
     checkouts,
     completion,
     content,
@@ -60,6 +61,9 @@ def judge(run: Run, issue: int, number: int) -> Session:
     made: dict[str, Any] = {"head": None}
     if session:
         outcome, made = _keep(run, issue, number, session, outcome)
+    until = None
+    if record and outcome.status is Session.QUOTA:
+        until = api_errors.find_renewal(outcome.detail, float(record["ended"]))
     began = float(session.get("started") or time.time())
     elapsed = max(0.0, record["ended"] - record["started"] if record else time.time() - began)
     step = "spawn" if kind is Kind.WORK else "mend"
@@ -70,7 +74,7 @@ def judge(run: Run, issue: int, number: int) -> Session:
     fields = {
         "attempt": number, "detail": masking.mask(outcome.detail)[:MOST_TOLD], "conversation": agent.as_id(told),
         "notes": masking.mask(report.notes)[:4000], "blocker": masking.mask(report.blocker)[:2000],
-        "until": outcome.until, "started": began, "elapsed": elapsed, "log": str(attempt), **costs, **made,
+        "until": until, "started": began, "elapsed": elapsed, "log": str(attempt), **costs, **made,
         **{name: session.get(name) for name in ("path", "mark", "agent", "model")},
         # Who was refused before is known on, though another stood in.
         "refused": {name: other.get(name) for name in REFUSAL} if other.get("agent") != session.get("agent") else None,
@@ -202,7 +206,7 @@ def _outcome(
 def _judge_words(worker: agent.Agent, record: dict[str, Any], attempt: Path, stdout: str, stderr: str) -> agent.Outcome:
     """Have the agent say what its exit and its output mean."""
     code, fault = record.get("code"), str(record.get("error") or "")
-    outcome = worker.judge(code if isinstance(code, int) else 1, stdout, stderr, float(record["ended"]))
+    outcome = worker.judge(code if isinstance(code, int) else 1, stdout, stderr)
     # What it said last may be missing, and with it that it is not done.
     cut = fault.endswith(supervisor.CUT) and outcome.status not in (Session.AUTH, Session.QUOTA)
     return replace(outcome, status=Session.FAILED, detail=f"{attempt}: {fault}; make room") if cut else outcome

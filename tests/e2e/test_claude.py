@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from work_milestone.agent import Call, Outcome
+from work_milestone.api_errors import find_renewal
 from work_milestone.claude import Claude
 from work_milestone.states import Session
 
@@ -152,7 +153,7 @@ def test_a_refusal_is_judged_by_what_it_means(
 ) -> None:
     stub.play("Work.", [reply])
     outcome = judged(work, settings())
-    assert (outcome.status, outcome.until) == (session, until)
+    assert (outcome.status, find_renewal(outcome.detail, time.time())) == (session, until)
     assert word in outcome.detail
 
 
@@ -181,7 +182,7 @@ def test_a_subscription_tells_when_it_is_renewed(
     work.env["CLAUDE_CODE_OAUTH_TOKEN"] = "test-token"
     stub.play("Work.", [reply])
     outcome = judged(work, settings())
-    assert (outcome.status, outcome.until) == (session, until)
+    assert (outcome.status, find_renewal(outcome.detail, time.time())) == (session, until)
     assert word in outcome.detail
 
 

@@ -186,7 +186,7 @@ EXITS = [
 
 @pytest.mark.parametrize(("name", "code", "stdout", "stderr", "status", "word", "message"), EXITS)
 def test_exits(name: str, code: int, stdout: str, stderr: str, status: Session, word: str, message: str) -> None:
-    outcome = REGISTRY[name].judge(code, stdout, stderr, 1_800_000_000.0)
+    outcome = REGISTRY[name].judge(code, stdout, stderr)
     assert (outcome.status, outcome.text) == (status, message), outcome
     assert word in outcome.detail
     assert bool(outcome.detail) is (status is not Session.COMPLETE)
@@ -248,7 +248,7 @@ EVENTS = st.dictionaries(st.sampled_from(KEYS), VALUES) | st.builds(
 @given(st.sampled_from(NAMES), st.integers(0, 255), st.lists(EVENTS, max_size=6), st.text())
 def test_any_events_are_judged(name: str, code: int, events: list[dict[str, Any]], stderr: str) -> None:
     agent, progress = REGISTRY[name], Progress()
-    outcome = agent.judge(code, lines(*events), stderr, 1_800_000_000.0)
+    outcome = agent.judge(code, lines(*events), stderr)
     assert outcome.status is not Session.COMPLETE or code == 0
     assert isinstance(agent.find_conversation(lines(*events)), str)
     for event in events:

@@ -207,14 +207,6 @@ def test_any_words_are_looked_through(words: str) -> None:
     assert until is None or time.localtime(until)
 
 
-def test_a_renewal_is_reckoned_from_the_sessions_end() -> None:
-    """Judged a day later, for the run was gone meanwhile."""
-    words = "You've hit your usage limit, try again in 5 minutes"
-    assert CLAUDE.judge(1, error(429, words), "", NOON) == Outcome(Session.QUOTA, words, words, 0.0421, NOON + 300)
-    assert CLAUDE.judge(1, error(429, "Your quota is spent"), "", NOON).until is None
-    assert CLAUDE.judge(1, error(529, "Overloaded, try again in 5 minutes"), "", NOON).until is None
-
-
 # claude's exits, as measured
 
 

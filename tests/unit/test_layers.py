@@ -41,7 +41,7 @@ BESIDE = frozenset({("attempts", "process"), ("attempts", "process_table"), ("re
                     ("agents", "opencode"), ("agents", "described"), ("claude", "agent"), ("claude", "api_errors"),
                     ("codex", "agent"), ("codex", "api_errors"), ("gemini", "agent"),
                     ("gemini", "api_errors"), ("opencode", "agent"), ("opencode", "api_errors"), ("described", "agent"),
-                    ("described", "api_errors"), ("session_env", "agent"), ("session_env", "git"),
+                    ("session_env", "agent"), ("session_env", "git"),
                     ("settings", "fields"), ("settings", "plan"), ("settings", "yaml_files"),
                     ("backlog", "front_matter"), ("backlog_files", "backlog"),
                     ("backlog_files", "front_matter"), ("trees", "git"), ("checkouts", "git"),
