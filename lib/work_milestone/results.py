@@ -1,4 +1,4 @@
-"""How an attempt ended, and what it made: from its exit, its output, its report, and git.
+"""What an attempt made: its exit, and what git shows of it, become the result of its item.
 
 Rules:
 - Success is the agent's word AND git's: on its own branch, with commits since its base.
@@ -12,7 +12,6 @@ Rules:
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,17 +22,13 @@ from work_milestone import (
     agents,
     api_errors,
     checkouts,
-    completion,
     content,
-    gates,
+    exits,
     git,
-    halting,
     masking,
     preparation,
     process_table,
-    progress,
     salvage,
-    supervisor,
     trees,
     worktrees,
 )
@@ -41,10 +36,8 @@ from work_milestone.errors import GitError, MilestoneError
 from work_milestone.receipts import LANDING, MEND, Receipt
 from work_milestone.runs import Run
 from work_milestone.states import WITH_WORK, Kind, Session
-from work_milestone.texts import count, last_line, one_line, shown
+from work_milestone.texts import count, one_line, shown
 
-REASONS = ("exited", "signalled", "timeout", "stopped", "not-started")
-MOST_BEFORE = 1_000_000  # bytes before which an agent has told the id of its conversation
 REFUSAL = ("agent", "model", "until", "started", "elapsed", "detail")
 MOST_TOLD = 1000  # characters of the reason why a session has ended
 REST_SUBJECT = "chore: commit what the session left uncommitted"
@@ -53,11 +46,11 @@ REST_SUBJECT = "chore: commit what the session left uncommitted"
 def judge(run: Run, issue: int, number: int) -> Session:
     """Say how an attempt ended, keep what it made, write the result, free its worktree."""
     attempt, kind = run.folder.attempt(issue, number), kind_of(run, issue)
-    session, record = _session(run, issue, number), read_exit(attempt)
+    session, record = _session(run, issue, number), exits.read(attempt)
     if record is None and session:
         process_table.sweep(str(session["mark"]))
     worker = agents.find(str(session.get("agent")), run.settings.agents)
-    outcome, report = _read(worker, session, record, attempt)
+    outcome, report = exits.judge(worker, session, record, attempt)
     made: dict[str, Any] = {"head": None}
     if session:
         outcome, made = _keep(run, issue, number, session, outcome)
@@ -69,7 +62,7 @@ def judge(run: Run, issue: int, number: int) -> Session:
     step = "spawn" if kind is Kind.WORK else "mend"
     earlier = run.folder.load(run.folder.receipt(issue, step)) or {}
     costs = _cost(outcome.cost, earlier, session, sums=worker.sums_cost)
-    told = outcome.conversation or session.get("conversation") or _find_conversation(worker, attempt)
+    told = outcome.conversation or session.get("conversation") or exits.find_conversation(worker, attempt)
     other = earlier if earlier.get("status") == Session.QUOTA else earlier.get("refused") or {}
     fields = {
         "attempt": number, "detail": masking.mask(outcome.detail)[:MOST_TOLD], "conversation": agent.as_id(told),
@@ -96,18 +89,6 @@ def judge(run: Run, issue: int, number: int) -> Session:
         elapsed=elapsed, cost=outcome.cost,
     )  # fmt: skip
     return outcome.status
-
-
-def _find_conversation(worker: agent.Agent, attempt: Path) -> str:
-    """Find the conversation of an agent that makes its own ids, in what it has printed."""
-    if not worker.resumes or worker.names_conversations:
-        return ""
-    try:
-        with (attempt / "stdout").open("rb") as file:
-            beginning = file.read(MOST_BEFORE).decode(errors="replace")
-    except OSError:
-        return ""
-    return worker.find_conversation(beginning)
 
 
 def _cost(cost: float | None, earlier: Receipt, session: Receipt, *, sums: bool) -> dict[str, float | None]:
@@ -151,65 +132,6 @@ def _session(run: Run, issue: int, number: int) -> dict[str, Any]:
     if session is None and lock is not None and worktree.get("attempt") == number:
         return {**worktree, "mark": lock["mark"], "started": worktree["ended"]}
     return session or {}
-
-
-def _read(
-    worker: agent.Agent, session: dict[str, Any], record: dict[str, Any] | None, attempt: Path
-) -> tuple[agent.Outcome, completion.Report]:
-    """Read exit and report; the report can take a success back, never a failure."""
-    outcome = _outcome(worker, session, record, attempt)
-    report = completion.parse_report(outcome.text)
-    if outcome.status is Session.COMPLETE and report.status:
-        detail = "" if report.status in WITH_WORK else one_line(report.blocker or f"it reported {report.status}")
-        outcome = replace(outcome, status=report.status, detail=detail[:300])
-    return outcome, report
-
-
-def read_exit(attempt: Path) -> dict[str, Any] | None:
-    """Read the supervisor's record of an attempt, None when there is none."""
-    try:
-        record = json.loads((attempt / "exit.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    if not isinstance(record, dict) or record.get("reason") not in REASONS:
-        return None
-    timed = all(isinstance(record.get(name), int | float) for name in ("started", "ended"))
-    return record if timed and isinstance(record.get("code"), int | None) else None
-
-
-def _outcome(
-    worker: agent.Agent, session: dict[str, Any], record: dict[str, Any] | None, attempt: Path
-) -> agent.Outcome:
-    """Say what the exit of an attempt means, before git is asked."""
-    if record is None:
-        return agent.Outcome(Session.CRASHED, detail="its supervisor is gone without a record")
-    if not session:
-        return agent.Outcome(Session.CRASHED, detail=f"{attempt}: what was known of it is damaged")
-    stdout, stderr = (gates.read_end(attempt / name, progress.MOST) for name in ("stdout", "stderr"))
-    reason = record.get("reason")
-    if reason == "exited":
-        return _judge_words(worker, record, attempt, stdout, stderr)
-    told = progress.measure(stdout, worker)
-    if reason == "stopped" and told.fault:
-        return _judge_words(worker, record, attempt, stdout, stderr)
-    if reason == "timeout":
-        limit = float(session.get("timeout", 0))
-        return agent.Outcome(Session.TIMEOUT, stdout, f"over its time limit of {limit:g} s", told.cost)
-    if reason == "stopped":
-        by_hand = (attempt / halting.ASKED).exists()
-        return agent.Outcome(Session.STOPPED, stdout, f"stopped {'by hand' if by_hand else 'with the run'}", told.cost)
-    if reason == "signalled":
-        return agent.Outcome(Session.FAILED, stdout, f"ended by signal {record.get('signal')}", told.cost)
-    return agent.Outcome(Session.FAILED, "", last_line(stderr) or "the agent could not be started")
-
-
-def _judge_words(worker: agent.Agent, record: dict[str, Any], attempt: Path, stdout: str, stderr: str) -> agent.Outcome:
-    """Have the agent say what its exit and its output mean."""
-    code, fault = record.get("code"), str(record.get("error") or "")
-    outcome = worker.judge(code if isinstance(code, int) else 1, stdout, stderr)
-    # What it said last may be missing, and with it that it is not done.
-    cut = fault.endswith(supervisor.CUT) and outcome.status not in (Session.AUTH, Session.QUOTA)
-    return replace(outcome, status=Session.FAILED, detail=f"{attempt}: {fault}; make room") if cut else outcome
 
 
 def _keep(

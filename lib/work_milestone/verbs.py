@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
-from work_milestone import masking, report, results
+from work_milestone import exits, masking, report
 from work_milestone.errors import LockedError, MilestoneError
 from work_milestone.plan import Item
 from work_milestone.runs import Run
@@ -112,7 +112,7 @@ def log(run: Run, issue: int) -> None:
     merge = run.merge(issue) or {}
     if merge.get("log"):
         say(f"gate's log: {merge['log']}")
-    record = results.read_exit(attempt)
+    record = exits.read(attempt)
     if record:
         say(f"exit: {json.dumps(record)}")
 

@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from work_milestone import integration, preflight, preparation, results, sessions
+from work_milestone import exits, integration, preflight, preparation, sessions
 from work_milestone.agent import Call
 from work_milestone.claude import Claude
 from work_milestone.plan import Item
@@ -115,7 +115,7 @@ def _ours(run: Run, item: Item) -> tuple[float, float]:
     result = run.result(item.issue) or {}
     if result.get("status") != "complete":
         raise SystemExit(f"{run.root}: #{item.issue} is {result.get('status')}: {result.get('detail')}")
-    record = results.read_exit(run.folder.attempt(item.issue, 1)) or {}
+    record = exits.read(run.folder.attempt(item.issue, 1)) or {}
     return 1000 * taken, 1000 * (taken - (record["ended"] - record["started"]))
 
 

@@ -24,9 +24,9 @@ LAYERS: tuple[frozenset[str], ...] = (
                "completeness"}),
     frozenset({"context", "runs", "progress", "proofs", "integration", "baseline",
                "backlog_sync", "halting", "recovery", "relay",
-               "preparation", "results", "sessions", "followups", "mending", "candidates", "merge_queue", "remedies",
-               "rollback", "advance", "landing_candidate", "landing", "closing", "verdicts", "preflight", "report",
-               "verbs"}),
+               "preparation", "exits", "results", "sessions", "followups", "mending", "candidates", "merge_queue",
+               "remedies", "rollback", "advance", "landing_candidate", "landing", "closing", "verdicts", "preflight",
+               "report", "verbs"}),
     frozenset({"commandline", "generations", "schedule", "signals", "reporter", "graph", "demo", "dodo"}),
 )  # fmt: skip
 # The steps and the wiring are made of each other, without circles. Below them, what leans on its own layer is named.
