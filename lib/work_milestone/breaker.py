@@ -10,7 +10,8 @@ Rules:
   work go on.
 - Setting the clock back makes no wait longer, and a renewal that is too far off to be one, or long past, counts as not
   known. What is renewed by the time that it is told of is waited for as a passing failure is.
-- Whoever waits here wakes up when the run is stopped, or when nothing starts any more.
+- Whoever waits here wakes up when the run is stopped, or when nothing starts any more, and a second after a person has
+  given its item up.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ MOST = 300.0  # seconds that a row of passing failures waits at most
 UNKNOWN = 300.0  # seconds that a quota takes of which nobody says when it is renewed; doubled each time, up to
 LONGEST = 3600.0
 FARTHEST = 32 * 86400.0  # seconds; no quota takes longer to be renewed
+LOOK = 1.0  # seconds between two looks at whether an item was given up
 RECENT = 60.0  # seconds; what was renewed no longer ago was so while its session came to its end
 
 
@@ -78,19 +80,20 @@ class Breaker:
         with self._lock:
             self._failures = self._refusals = 0
 
-    def await_open(self, agents: Sequence[str]) -> str | None:
+    def await_open(self, agents: Sequence[str], given_up: Callable[[], bool] | None = None) -> str | None:
         """Wait until a session of one of these agents may start; return the first, None when nothing starts any more.
 
-        Raise Stopped when the run is stopped meanwhile.
+        None too once `given_up` says so. Raise Stopped when the run is stopped meanwhile.
         """
         while True:
             process.require_running()
             rests = {agent: self._rest(agent) for agent in agents}
-            if self.halted:
+            if self.halted or (given_up and given_up()):
                 return None
             if free := [agent for agent, rest in rests.items() if rest <= 0]:
                 return free[0]
-            self._sleep(min(rests.values()))
+            rest = min(rests.values())
+            self._sleep(min(rest, LOOK) if given_up else rest)
 
     def await_backoff(self) -> None:
         """Wait as long as one more passing failure in a row calls for. Raise Stopped when the run is stopped."""

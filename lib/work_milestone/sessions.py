@@ -84,7 +84,7 @@ def see_through(run: Run, issue: int, attempt: Callable[[], Session], prepare: C
             run.breaker.await_backoff()
         else:
             return status
-        if not _may_start(run, issue) or halting.was_asked(run, issue):
+        if not _may_start(run, issue):
             return status
         run.tell("spawn", "retry", f"{status}; attempt {run.folder.attempts(issue) + 1} follows", issue=issue or None)
         prepare()
@@ -106,7 +106,7 @@ def _may_start(run: Run, issue: int) -> bool:
     limit = run.settings.total_budget_usd
     if limit is not None and run.spent >= limit:
         run.breaker.halt(f"${run.spent:.2f} are spent, and total_budget_usd is ${limit:g}; raise it to go on")
-    agent = run.breaker.await_open(preparation.find_agents(run, issue))
+    agent = run.breaker.await_open(preparation.find_agents(run, issue), lambda: halting.was_asked(run, issue))
     if agent is None:
         return False
     if agent != _settings(run, issue).agent:

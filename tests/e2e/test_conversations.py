@@ -8,6 +8,8 @@ import time
 from typing import Any
 
 import pytest
+from work_milestone import results
+from work_milestone.runs import Run
 
 from tests.e2e.harness import Sandbox, await_line, await_text, item, plan
 from tests.e2e.talks import FINISH, FOREVER, OVERLOADED, cost, hows, make, require_one_conversation, turn, turns
@@ -491,23 +493,45 @@ def test_a_run_that_waits_for_quota_is_stopped_at_once(talks: Sandbox) -> None:
 
 
 def test_an_item_that_waits_for_quota_is_stopped_on_its_own(talks: Sandbox) -> None:
-    make(talks, (1, 2))
-    turn(talks, "1-1", 'half; error 429 0.50 "usage limit reached|$(($(date +%s) + 3))"')
+    make(talks)
+    turn(talks, "1-1", "half; error 429 0.50 'usage limit reached, resets in 5 hours'")
     turn(talks, "1", FINISH)
-    turn(talks, "2-1", """until grep -q '"quota"' ../../journal.jsonl; do sleep 0.05; done; half; """ + OVERLOADED)
-    turn(talks, "2", FINISH)
-    run = talks.start("milestone", "n=3", "retries=1")
-    await_text(talks.root / ".milestone/3/items/1/result.json", '"quota"')
-    assert "#1 is stopped; its session goes on with the next" in talks.doit("stop:1", "n=3", rc=0).err
-    assert run.wait() == 1
-    assert len(hows(talks, 1)) == 1
-    assert len(hows(talks, 2)) == 2
-    assert "no session of #2 is at work" in talks.doit("stop:2", "n=3", rc=1).err
+    for _ in range(2):  # the next line knows of the quota, and waits for it before it starts anything
+        run = talks.start()
+        await_text(talks.outside / "output", "no session of claude starts before")
+        assert "#1 is stopped; its session goes on with the next" in talks.doit("stop:1", "n=3", rc=0).err
+        assert run.wait() == 1
+        assert hows(talks, 1) == ["session-id"]
+        (talks.outside / "output").unlink()
     assert "no session of #1 is at work" in talks.doit("stop:1", "n=3", rc=1).err
+    path = talks.root / ".milestone/3/items/1/result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"until": time.time()}))
     talks.milestone()
     require_one_conversation(talks, 1)
-    talks.require_landed(1, 2)
+    talks.require_landed(1)
     talks.require_clean()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "after"),
+    [
+        ("429 0 'usage limit reached, try again in 5 minutes'", "quota", 300),
+        ("429 0 'Your quota is spent'", "quota", None),
+        ("529 0 'Overloaded, try again in 5 minutes'", "transient", None),
+    ],
+)
+def test_a_renewal_is_reckoned_from_the_sessions_end(
+    talks: Sandbox, words: str, status: str, after: float | None
+) -> None:
+    """Judged a day later, for the run was gone meanwhile."""
+    make(talks)
+    turn(talks, 1, f'kill -9 "$(cat "$OUT/doit.pid")"; error {words}')
+    talks.milestone(rc=-9)
+    talks.await_idle()
+    path, ended = talks.root / ".milestone/3/items/1/attempts/1/exit.json", time.time() - 86400
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"ended": ended}))
+    assert results.judge(Run(talks.root, {"n": "3"}), 1, 1) == status
+    assert talks.receipt("items/1/result.json")["until"] == (after and pytest.approx(ended + after))
 
 
 @pytest.mark.parametrize("chosen", ["model=haiku", "agent=command command=work"])
