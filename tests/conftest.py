@@ -168,15 +168,8 @@ def box(tmp_path: Path) -> Iterator[harness.Sandbox]:
 @pytest.fixture
 def guarded() -> Iterator[None]:
     """Fail a test that hangs, with a traceback, and one that leaves processes behind."""
-
-    def bark(*_: object) -> None:
-        raise TimeoutError("the test hangs")
-
-    before = signal.signal(signal.SIGALRM, bark)
-    signal.alarm(WATCHDOG)
     process.stopping.clear()
-    yield
+    with harness.watchdog("the test hangs", WATCHDOG):
+        yield
     process.stopping.clear()
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
     assert not process.live

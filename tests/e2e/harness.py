@@ -316,26 +316,26 @@ def _environment(one: psutil.Process) -> Mapping[str, str]:
 
 def await_line(path: Path) -> str:
     """Wait for the first line that is written to a FIFO, which blocks until somebody has it open."""
-    with _watchdog(f"nobody wrote to {path}"), path.open() as fifo:
+    with watchdog(f"nobody wrote to {path}"), path.open() as fifo:
         return fifo.readline().strip()
 
 
 def await_text(path: Path, text: str) -> None:
     """Wait until a file holds a text: an event, asked for again and again because files do not tell."""
-    with _watchdog(f"{path} never had {text!r}"):
+    with watchdog(f"{path} never had {text!r}"):
         while not path.exists() or text not in path.read_text(errors="replace"):
             time.sleep(0.005)
 
 
 @contextmanager
-def _watchdog(words: str) -> Iterator[None]:
+def watchdog(words: str, seconds: int = LIMIT) -> Iterator[None]:
     """Fail, and do not hang, when what is waited for never comes."""
 
     def bark(*_: object) -> None:
         raise TimeoutError(words)
 
     before = signal.signal(signal.SIGALRM, bark)
-    signal.alarm(LIMIT)
+    signal.alarm(seconds)
     try:
         yield
     finally:
