@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 import yaml
 
 from work_milestone.errors import BacklogError
-from work_milestone.yaml_files import LOADER
+from work_milestone.yaml_files import LOADER, find_nesting
 
 MAX_CHARACTERS = 64_000
 MAX_DEPTH = 20
@@ -100,6 +100,8 @@ def parse_mapping(path: str, source: str, start: int = 0, line: int = 1) -> Fron
         _require_flat(path, masked, line)
         root = yaml.compose(masked, Loader=LOADER)
     except yaml.YAMLError as error:
+        if (deep := find_nesting(masked, MAX_DEPTH)) is not None:
+            raise _too_deep(path, line + masked.count("\n", 0, deep)) from None
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or "a character that YAML does not allow"
         at = line + (mark.line if mark is not None else 0)
@@ -123,8 +125,11 @@ def _require_flat(path: str, source: str, line: int) -> None:
     for event in yaml.parse(source, Loader=LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH or isinstance(event, yaml.AliasEvent):
-            at = line + (event.start_mark.line if event.start_mark else 0)
-            raise fault(path, at, "an alias, or very deep nesting", "write it plainly")
+            raise _too_deep(path, line + (event.start_mark.line if event.start_mark else 0))
+
+
+def _too_deep(path: str, line: int) -> BacklogError:
+    return fault(path, line, "an alias, or very deep nesting", "write it plainly")
 
 
 def set_status(text: str, status: str, *, updated: datetime | None = None, path: str = "task") -> str:

@@ -1,14 +1,17 @@
 """YAML files that people write: one parse gives the data and the place of every value.
 
 Rules: whatever bytes stand in a file, reading it ends with data or with a `PlanError`, soon, each fault as
-`path:line:column: what; what to do`. Data is composed from the parser's events and not from its node tree,
-because libyaml's recursion overflows the C stack on deep nesting, and because aliases can be counted on the
-way. Every key is text as written (`no:` is the key "no"), `-` and `_` in keys are the same, a key may stand
-once. Values are those of YAML 1.1, so `12:30` is 750 and `no` is False: `Positions.text` knows the source.
+`path:line:column: what; what to do`. Data is composed from the parser's events and not from its node tree, because
+libyaml's recursion overflows the C stack on deep nesting, and because aliases can be counted on the way. Some versions
+of libyaml refuse deep nesting themselves, ahead of their events: it is told the same for all. Every key is text as
+written (`no:` is the key "no"), `-` and `_` in keys are the same, a key may stand once. Values are those of YAML 1.1,
+so `12:30` is 750 and `no` is False: `Positions.text` knows the source.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
 import re
 import stat
@@ -23,14 +26,19 @@ from work_milestone.texts import shown
 
 MAX_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 100
+MAX_SLOW = 1_000_000  # characters that the parser in Python takes seconds for
 MAX_REPEATED = 100_000  # values that aliases may add to those that are written out
 
 DocumentPath = tuple[str | int, ...]
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_AHEAD = 4096  # characters; more than a parser may look ahead for a key
+_OPENING = (yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken)
+_CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
 _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = {_TAG + "str", _TAG + "value", _TAG + "merge", "!"}
 _VALUE_TAGS = {_TAG + kind for kind in ("null", "bool", "int", "float", "timestamp")}
+_TOO_DEEP = f"nested more than {MAX_DEPTH} deep; make it flatter"
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -111,7 +119,7 @@ def load_yaml(path: Path, name: str | None = None, *, empty: bool = False) -> tu
     name = str(path) if name is None else name
     text = read_text(path, name)
     try:
-        node, faults = _Composer(text).document()
+        node, faults = _compose(text)
     except _RefusedError as error:
         line, column = _line_column(error.place)
         raise PlanError([f"{name}:{line}:{column}: {error}"]) from None
@@ -157,6 +165,36 @@ def read_text(path: Path, name: str) -> str:
     return text
 
 
+def find_nesting(text: str, most: int) -> int | None:
+    """Find in a text that does not parse where it first nests deeper than `most`; None when it does not.
+
+    A parser looks ahead of the event that it gives, as far as the line may still turn out to be a key
+    (https://yaml.org/spec/1.1, simple keys: 1,024 characters), and libyaml refuses 1,000 brackets there, in newer
+    versions. What it had seen by then is looked at token by token.
+    """
+    depth, seen, end = 0, 0, 0
+    event: Any
+    try:
+        for event in yaml.parse(text, Loader=LOADER):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > most:
+                return int(event.start_mark.index)
+            seen = int(event.end_mark.index)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        if mark is None:
+            return None
+        end = mark.index + 1
+    ahead = text[seen : min(end, seen + _AHEAD)]
+    # Behind a bracket, so that what follows is read as what stands in brackets.
+    with contextlib.suppress(yaml.YAMLError):
+        for token in itertools.islice(yaml.scan("[" + ahead, Loader=yaml.SafeLoader), 2, None):
+            depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+            if depth > most:
+                return seen + int(token.start_mark.index) - 1
+    return None
+
+
 def _end_of(text: str) -> str:
     return f"{text.count(chr(10)) + 1}:{len(text) - text.rfind(chr(10))}"
 
@@ -169,11 +207,26 @@ class _RefusedError(Exception):
         self.place = place
 
 
+def _compose(text: str) -> tuple[_Node | None, list[tuple[int, str]]]:
+    """Compose a text; what is refused first is told, also where libyaml looks ahead and refuses its depth before."""
+    try:
+        return _Composer(text, LOADER).document()
+    except yaml.MarkedYAMLError:
+        deep = find_nesting(text, MAX_DEPTH)
+        if deep is None:
+            raise
+        # The slower parser gives its events as far as that: something else may be refused before.
+        if deep <= MAX_SLOW:
+            _Composer(text[: deep + 1], yaml.SafeLoader).document()
+        before = text[:deep]
+        raise _RefusedError(before.count("\n") << 32 | deep - before.rfind("\n") - 1, _TOO_DEEP) from None
+
+
 class _Composer:
     """Builds nodes from the parser's events."""
 
-    def __init__(self, text: str) -> None:
-        self._loader = LOADER(text)
+    def __init__(self, text: str, loader: Any) -> None:
+        self._loader = loader(text)
         self._next = self._loader.get_event
         self._anchors: dict[str, _Node] = {}
         self._written = 0
@@ -202,7 +255,7 @@ class _Composer:
             node = self._scalar(event)
         else:
             if depth >= MAX_DEPTH:
-                raise _RefusedError(_place(event), f"nested more than {MAX_DEPTH} deep; make it flatter")
+                raise _RefusedError(_place(event), _TOO_DEEP)
             if event.tag not in (None, "!", _TAG + "map", _TAG + "seq"):
                 raise _RefusedError(_place(event), f"the tag {shown(event.tag)} is not used here; remove it")
             compose = self._mapping if isinstance(event, yaml.MappingStartEvent) else self._sequence

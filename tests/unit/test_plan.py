@@ -194,6 +194,40 @@ def test_file_is_refused(write: Write, content: str | bytes, expected: str) -> N
     assert fault.startswith(f"plan/milestone-7-dispatch.yaml:{expected}")
 
 
+DEEP = {  # each with what is told first, and where
+    "brackets": ("[" * 2000, 106, "nested more than 100 deep; make it flatter"),
+    "closed": ("[" * 2000 + "]" * 2000, 106, "nested more than 100 deep; make it flatter"),
+    "with words between": ("[x, " * 2000, 403, "nested more than 100 deep; make it flatter"),
+    "mappings": ("[{a: " * 2000, 253, "nested more than 100 deep; make it flatter"),
+    "behind quoted brackets": ('["[[[[", ' + "[" * 2000, 114, "nested more than 100 deep; make it flatter"),
+    "behind some that are closed": ("[" + "[[]], " * 150 + "[" * 2000, 1006, "nested more than 100 deep; make it"),
+    "just one too many": ("[" * 100 + "]" * 100, 106, "nested more than 100 deep; make it flatter"),
+    "a mapping as a key": ("{" * 2000, 8, "a key must be plain text; write it out"),
+    "a list as a key": ("{[" * 2000, 8, "a key must be plain text; write it out"),
+    "an alias before": (
+        "[*none, " + "[" * 2000,
+        8,
+        "alias *none names nothing that ends before it; write the value out",
+    ),
+}
+
+
+@pytest.mark.parametrize("loader", [yaml_files.LOADER, yaml.SafeLoader])
+@pytest.mark.parametrize(("value", "column", "told"), DEEP.values(), ids=list(DEEP))
+@pytest.mark.parametrize("before", ["", "é: [1]\n", "k:\n  - l: {m: n}\n"])
+def test_what_nests_too_deep_is_told_alike_by_every_parser(
+    write: Write, monkeypatch: pytest.MonkeyPatch, loader: type, value: str, column: int, told: str, before: str
+) -> None:
+    monkeypatch.setattr(yaml_files, "LOADER", loader)
+    (fault,) = faults(write(f"{before}deep: {value}\n"))
+    assert fault.startswith(f"plan/milestone-7-dispatch.yaml:{before.count(chr(10)) + 1}:{column}: {told}")
+
+
+def test_as_deep_as_may_be(write: Write) -> None:
+    told = faults(write("deep: " + "[" * 99 + "]" * 99 + "\n"))
+    assert not any("nested" in fault for fault in told)
+
+
 @pytest.mark.parametrize("link", ["[{}]", "{{<<: [{}]}}"])
 def test_alias_bomb(write: Write, link: str) -> None:
     levels = [f"a{n}: &a{n} " + link.format(", ".join([f"*a{n - 1}"] * 9)) for n in range(1, 40)]
