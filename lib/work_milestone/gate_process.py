@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,16 +39,53 @@ class Exit:
 
 
 class _Running:
-    """A running gate. Its words come through a queue that a signal handler may write to."""
+    """A gate from before its start on. Its words come through a queue that a signal handler may write to.
 
-    def __init__(self, child: process.Child) -> None:
-        self.child = child
+    A thread of its own starts it and collects it: a handler that raises, which Python runs in the main thread alone and
+    anywhere in it, can so never come between a child and who knows of it.
+    """
+
+    child: process.Child
+
+    def __init__(self, start: Callable[[], process.Child]) -> None:
         self.words: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=self._wait, name=f"gate-{child.pid}", daemon=True).start()
+        self.fault: ProcessError | None = None
+        self._start = start
+        self._starting = threading.Lock()
+        self._is_over = False
+        self._thread = threading.Thread(target=self._work, name="gate", daemon=True)
 
-    def _wait(self) -> None:
-        self.child.wait()
-        self.words.put("ended")
+    def begin(self) -> None:
+        """Start it. Raise ProcessError when it cannot be started."""
+        self._thread.start()
+        self.words.get()
+        if self.fault:
+            raise self.fault
+
+    def _work(self) -> None:
+        with self._starting:
+            if self._is_over:
+                return
+            try:
+                self.child = self._start()
+            except ProcessError as fault:
+                self.fault = fault
+        self.words.put("begun")
+        if not self.fault:
+            self.child.wait()
+            self.words.put("ended")
+
+    def give_up(self) -> None:
+        """Start it no more, where it has not been started."""
+        with self._starting:
+            self._is_over = True
+
+    def collect(self) -> None:
+        """End it where it still runs, as one that has cleared its environment may, and wait for its end."""
+        if self._thread.ident is not None:
+            if hasattr(self, "child"):
+                self.signal_group(signal.SIGKILL)
+            self._thread.join()
 
     def signal(self, sig: int) -> None:
         """Signal the group, and wake up who waits for it."""
@@ -104,18 +141,22 @@ def run(
         err = open(errors, "wb", buffering=0, opener=private) if errors else out  # noqa: SIM115
     except OSError as fault:
         return Exit(CANNOT_LOG, timed_out=False, reason=f"cannot write {log}: {fault.strerror}")
+    own = {**env, process_table.MARK: mark}
+    gate = _Running(lambda: process.start(argv, cwd=cwd, env=own, stdout=out, stderr=err))
     try:
         with out, err:
             try:
-                child = process.start(argv, cwd=cwd, env={**env, process_table.MARK: mark}, stdout=out, stderr=err)
+                gate.begin()
             except ProcessError as fault:
                 with contextlib.suppress(OSError):
                     err.write(f"{fault.stderr}\n".encode(errors="replace"))
                 return Exit(fault.returncode, timed_out=False, reason=fault.stderr)
-        return _await_gate(_Running(child), log, limit, timeout)
+        return _await_gate(gate, log, limit, timeout)
     finally:
         # Also when a signal handler raised anywhere above: the mark is known from before the start.
+        gate.give_up()
         process_table.sweep(mark)
+        gate.collect()
 
 
 def _await_gate(gate: _Running, log: Path, limit: float, timeout: float) -> Exit:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from work_milestone import gate_process, process, process_table
 from work_milestone.errors import ProcessError
@@ -224,12 +228,20 @@ def test_gate_is_not_started_in_a_run_that_is_stopping(tmp_path: Path) -> None:
     assert not (tmp_path / "started").exists()
 
 
-def test_gate_interrupted_in_the_main_thread_is_ended(tmp_path: Path, fifo: Path) -> None:
+@pytest.fixture
+def leaving() -> Iterator[None]:
+    """SIGUSR1 makes the main thread leave, wherever it is."""
+
     def leave(*_: object) -> None:
         raise SystemExit(130)
 
     before = signal.signal(signal.SIGUSR1, leave)
+    yield
+    signal.signal(signal.SIGUSR1, before)
 
+
+@pytest.mark.usefixtures("leaving")
+def test_gate_interrupted_in_the_main_thread_is_ended(tmp_path: Path, fifo: Path) -> None:
     def interrupt() -> None:
         with fifo.open("wb"):
             os.kill(os.getpid(), signal.SIGUSR1)
@@ -241,8 +253,39 @@ def test_gate_interrupted_in_the_main_thread_is_ended(tmp_path: Path, fifo: Path
             gate(["cat", str(fifo)], tmp_path)
     finally:
         other.join()
-        signal.signal(signal.SIGUSR1, before)
     assert nobody_reads(fifo)
+
+
+@pytest.mark.usefixtures("leaving")
+@pytest.mark.parametrize("moment", ["before", "inside", "behind"])
+@pytest.mark.parametrize("shell", ["exec cat", "exec env -i cat", "cat & cat"])
+def test_gate_interrupted_while_it_is_being_started_is_collected(
+    tmp_path: Path, fifo: Path, monkeypatch: pytest.MonkeyPatch, moment: str, shell: str
+) -> None:
+    def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    class Interrupted(subprocess.Popen[bytes]):
+        """Tells the main thread to leave at a moment of its own start."""
+
+        def __init__(self, *args: Any, **words: Any) -> None:
+            if moment == "before":
+                interrupt()
+            super().__init__(*args, **words)
+            if moment == "behind":
+                interrupt()
+
+        def _execute_child(self, *args: Any) -> None:
+            super()._execute_child(*args)  # type: ignore[misc]  # what starts it, and waits until its program runs
+            if moment == "inside":
+                interrupt()
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(SystemExit):
+        gate(["sh", "-c", shell.replace("cat", f"cat <> {fifo}")], tmp_path)
+    gc.collect()  # what nobody has waited for complains now
+    assert nobody_reads(fifo)
+    assert not psutil.Process().children(recursive=True)
 
 
 def test_gate_does_not_sweep_by_the_mark_of_a_surrounding_session(
