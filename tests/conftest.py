@@ -38,6 +38,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return cores + (cores + 1) // 2
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Cut what is long short: a test's id stands in the environment of all that it starts, which has its bounds."""
+    return ascii(val[:60])[1:-1] + "…" if isinstance(val, str) and len(val) > 200 else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no worker is left alone with it at the end."""
     ranks = {name: rank for rank, name in enumerate(SLOWEST_FIRST)}
