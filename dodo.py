@@ -9,31 +9,19 @@ outcome, written in its receipt: the others go on, and the item's verdict keeps 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from work_milestone import (
-    baseline,
-    closing,
-    demo,
-    edges,
-    followups,
-    graph,
-    halting,
-    integration,
-    landing,
-    merge_queue,
-    preflight,
-    preparation,
-    recovery,
-    relay,
-    remedies,
-    sessions,
-    verbs,
-    verdicts,
-)  # fmt: skip
-from work_milestone.commandline import is_partial, named
-from work_milestone.graph import Action, Check, Task, describe, describe_milestone, step
-from work_milestone.plan import Item, Wave
-from work_milestone.runs import Run
-from work_milestone.texts import count
+from work_milestone import graph, landing, preflight, sessions, verbs
+from work_milestone.gates import baseline
+from work_milestone.graph import Action, Check, Task, describe, describe_milestone, step, verdicts
+from work_milestone.graph.commandline import is_partial, named
+from work_milestone.landing import closing
+from work_milestone.merging import queue as merge_queue
+from work_milestone.merging import remedies
+from work_milestone.plan import Item, Wave, edges
+from work_milestone.run import followups, integration
+from work_milestone.run.run import Run
+from work_milestone.sessions import halting, preparation, relay
+from work_milestone.text.lines import count
+from work_milestone.verbs import demo, recovery
 
 __all__ = ["DOIT_CONFIG", "task_plan", "task_preflight", "task_verbs"]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
-from work_milestone.agent import Agent, Call, Outcome
+from work_milestone.agents.api import Agent, Call, Outcome
 from work_milestone.settings import SessionSettings
 
 from tests.e2e import harness

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from work_milestone.agent import Call, Outcome
-from work_milestone.codex import Codex
-from work_milestone.states import Session
+from work_milestone.agents.api import Call, Outcome
+from work_milestone.agents.codex import Codex
+from work_milestone.store.outcomes import Session
 
 from tests.e2e import harness, programs
 from tests.e2e.responses_stub import ResponsesStub

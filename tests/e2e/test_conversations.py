@@ -8,8 +8,8 @@ import time
 from typing import Any
 
 import pytest
-from work_milestone import results
-from work_milestone.runs import Run
+from work_milestone.run.run import Run
+from work_milestone.sessions import results
 
 from tests.e2e.harness import Sandbox, await_line, await_text, item, plan
 from tests.e2e.talks import FINISH, FOREVER, OVERLOADED, cost, hows, make, require_one_conversation, turn, turns

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from work_milestone.agent import Call
-from work_milestone.gemini import Gemini
-from work_milestone.states import Session
+from work_milestone.agents.api import Call
+from work_milestone.agents.gemini import Gemini
+from work_milestone.store.outcomes import Session
 
 from tests.e2e import harness, programs
 from tests.e2e.gemini_stub import GeminiStub

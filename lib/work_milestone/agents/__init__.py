@@ -1,0 +1,5 @@
+"""agents."""
+
+from work_milestone.agents.registry import REGISTRY, find, program
+
+__all__ = ["REGISTRY", "find", "program"]
