@@ -17,8 +17,8 @@ from types import MappingProxyType
 from typing import Any
 
 from work_milestone.settings import SessionSettings
-from work_milestone.store.outcomes import Session
-from work_milestone.text.lines import last_line
+from work_milestone.store import Session
+from work_milestone.text import last_line
 
 Event = Mapping[str, Any]
 MOST_ID = 300  # characters of a conversation's id

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from work_milestone.store.outcomes import Session
+from work_milestone.store import Session
 
 _STAMP = re.compile(r"\b(1[5-9]\d{8}|2\d{9})\b", re.ASCII)
 _SPAN = re.compile(r"\bin (\d{1,6}(?:\.\d{1,6})?) ?(s|m|h|d)[a-z]*", re.IGNORECASE | re.ASCII)

@@ -15,8 +15,8 @@ from typing import Any
 from work_milestone.agents import api_errors
 from work_milestone.agents.api import Agent, Call, Event, Outcome, Progress, dollars, find_objects, last_words, number
 from work_milestone.settings import SessionSettings
-from work_milestone.store.outcomes import Session
-from work_milestone.text.lines import last_line, one_line
+from work_milestone.store import Session
+from work_milestone.text import last_line, one_line
 
 REPORT = {
     "type": "object",

@@ -13,8 +13,8 @@ import re
 
 from work_milestone.agents import api_errors
 from work_milestone.agents.api import Agent, Call, Event, Outcome, Progress, find_objects, last_words, number
-from work_milestone.store.outcomes import Session
-from work_milestone.text.lines import one_line
+from work_milestone.store import Session
+from work_milestone.text import one_line
 
 _STATUS = re.compile(r"\bstatus:? (\d{3})\b", re.ASCII)
 _QUOTA = re.compile(r"quota exceeded|usage limit", re.IGNORECASE)

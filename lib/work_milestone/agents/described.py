@@ -18,9 +18,9 @@ from work_milestone.agents.api import (
     find_objects,
     last_words,
 )
-from work_milestone.settings.agents import AgentSettings
-from work_milestone.store.outcomes import Session
-from work_milestone.text.lines import one_line
+from work_milestone.settings import AgentSettings
+from work_milestone.store import Session
+from work_milestone.text import one_line
 
 TRANSIENT_EXIT = 75  # EX_TEMPFAIL of sysexits.h: how a script says "try me again"
 

@@ -13,8 +13,8 @@ from types import MappingProxyType
 
 from work_milestone.agents import api_errors
 from work_milestone.agents.api import Agent, Call, Event, Outcome, Progress, find_objects, last_words, number
-from work_milestone.store.outcomes import Session
-from work_milestone.text.lines import last_line, one_line
+from work_milestone.store import Session
+from work_milestone.text import last_line, one_line
 
 _CODE = re.compile(r'"code": ?(\d{3})\b', re.ASCII)
 _SPENT = re.compile(r"daily quota|current quota|quota will reset", re.IGNORECASE)

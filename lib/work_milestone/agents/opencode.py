@@ -13,8 +13,8 @@ from typing import Any
 
 from work_milestone.agents import api_errors
 from work_milestone.agents.api import Agent, Call, Event, Outcome, Progress, dollars, find_objects, last_words, number
-from work_milestone.store.outcomes import Session
-from work_milestone.text.lines import one_line
+from work_milestone.store import Session
+from work_milestone.text import one_line
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 LOGIN = "; log in again (opencode auth login) or renew the key"

@@ -10,8 +10,7 @@ from work_milestone.agents.codex import Codex
 from work_milestone.agents.described import Command, Described
 from work_milestone.agents.gemini import Gemini
 from work_milestone.agents.opencode import Opencode
-from work_milestone.settings import SessionSettings
-from work_milestone.settings.agents import AgentSettings
+from work_milestone.settings import AgentSettings, SessionSettings
 
 REGISTRY: dict[str, Agent] = {
     "claude": Claude(),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from work_milestone.store.outcomes import Session
+from work_milestone.store import Session
 
 _STATUS = {
     "COMPLETE": Session.COMPLETE,

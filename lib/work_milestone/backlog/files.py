@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from work_milestone.backlog import tasks as backlog
+from work_milestone.backlog import milestones, tasks
+from work_milestone.backlog.contents import Backlog
 from work_milestone.backlog.front_matter import fault, told
 
 MAX_BYTES = 1_000_000
@@ -22,17 +23,22 @@ FOLDERS = ("tasks", "completed", "milestones", "archive/milestones")
 PLACES = ("backlog", "backlog.config.yml")  # where in a repository all of it lies
 
 
-def read_backlog(blobs: Mapping[str, bytes]) -> backlog.Backlog:
+def is_backlog_file(path: str) -> bool:
+    """Whether the backlog reads this file: what to take out of a commit's tree."""
+    return path in tasks.CONFIG_PATHS or tasks.is_task_file(path) or milestones.is_milestone_file(path)
+
+
+def read_backlog(blobs: Mapping[str, bytes]) -> Backlog:
     """Read a backlog from its files' bytes by path, as a git tree holds them; what is no text is a fault."""
     files: dict[str, str] = {}
     faults: list[str] = []
-    for path in sorted(filter(backlog.is_backlog_file, blobs)):
+    for path in sorted(filter(is_backlog_file, blobs)):
         with told(faults):
             files[path] = _decode(path, blobs[path])
-    tasks, task_faults = backlog.parse_backlog(files)
-    milestones, milestone_faults = backlog.parse_milestones(files)
-    done = backlog.done_status(files, [])  # its fault is among the tasks'
-    return backlog.Backlog(tasks, milestones, (*faults, *task_faults, *milestone_faults), files, done)
+    found, task_faults = tasks.parse_tasks(files)
+    of_plans, milestone_faults = milestones.parse_milestones(files)
+    done = tasks.done_status(files, [])  # its fault is among the tasks'
+    return Backlog(found, of_plans, (*faults, *task_faults, *milestone_faults), files, done)
 
 
 def _decode(path: str, data: bytes) -> str:
@@ -46,13 +52,13 @@ def _decode(path: str, data: bytes) -> str:
         raise fault(path, line, "not UTF-8 text", "save it as UTF-8, or move it elsewhere") from None
 
 
-def load_backlog(root: Path) -> backlog.Backlog | None:
+def load_backlog(root: Path) -> Backlog | None:
     """Read the backlog below a repository's root from disk; None when there is no `backlog/tasks`."""
     if not (root / "backlog/tasks").is_dir():
         return None
     blobs: dict[str, bytes] = {}
     faults: list[str] = []
-    paths = [root / each for each in backlog.CONFIG_PATHS if os.path.lexists(root / each)]
+    paths = [root / each for each in tasks.CONFIG_PATHS if os.path.lexists(root / each)]
     for folder in FOLDERS:
         try:
             paths += (root / "backlog" / folder).iterdir()
@@ -62,7 +68,7 @@ def load_backlog(root: Path) -> backlog.Backlog | None:
             faults.append(str(fault(f"backlog/{folder}", 1, f"unreadable: {error.strerror}", "make it readable")))
     for file in paths:
         path = file.relative_to(root).as_posix()
-        if backlog.is_backlog_file(path):
+        if is_backlog_file(path):
             with told(faults):
                 blobs[path] = _read_file(path, file)
     found = read_backlog(blobs)

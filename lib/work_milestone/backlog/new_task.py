@@ -10,19 +10,19 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from work_milestone.backlog import front_matter
-from work_milestone.backlog import tasks as backlog
+from work_milestone.backlog import front_matter, tasks
+from work_milestone.backlog.contents import Backlog
 from work_milestone.backlog.front_matter import fault
 from work_milestone.plan import branches
-from work_milestone.text.lines import one_line
+from work_milestone.text import one_line
 
 TO_DO = "To Do"
 PRIORITIES = {"P0": "high", "P1": "high", "P2": "medium", "P3": "low"}
 
 
-def first_status(found: backlog.Backlog) -> str:
+def first_status(found: Backlog) -> str:
     """Return the status of work that nobody has begun, as the configuration spells it."""
-    for path in backlog.CONFIG_PATHS:
+    for path in tasks.CONFIG_PATHS:
         with front_matter.told([]):  # its fault is among the backlog's
             source = found.files.get(path, "").strip("\ufeff \t\r\n")
             statuses = front_matter.parse_mapping(path, source).texts("statuses") if source else []
@@ -51,7 +51,7 @@ def render(
         f"priority: {PRIORITIES.get(priority, 'medium')}\n---\n\n"
         f"## Description\n\n<!-- SECTION:DESCRIPTION:BEGIN -->\n{body}\n<!-- SECTION:DESCRIPTION:END -->\n"
     )
-    task = backlog.parse_task(path, text)
+    task = tasks.parse_task(path, text)
     if task is None or (task.issue, task.title, task.description) != (issue, title, body):
         raise fault(path, 1, "the new task cannot be written so that it is read as the same", "write it by hand")
     return path, text

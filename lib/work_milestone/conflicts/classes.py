@@ -1,37 +1,29 @@
 """How hard a conflicted merge is: clean, trivial, medium or heavy, and what the rules make of a trivial one.
 
 Rules:
-- Trivial: at most 2 files, plain text that both sides changed, every hunk under a rule of `hunks`, and where a parser
-  is at hand and both sides parse, so does the result. Heavy: 3 files or more, a conflict that is not about lines, or
-  a file that both sides have rebuilt. Medium: the rest, and whoever is in doubt.
+- Trivial: at most 2 files, plain text that both sides changed, every hunk under one of `rules`, and where a parser is
+  at hand and both sides parse, so does the result. Heavy: 3 files or more, a conflict that is not about lines, or a
+  file that both sides have rebuilt. Medium: the rest, and whoever is in doubt.
 - Files are what their bytes say: binary, LFS pointer, text; git's attributes may only make it harder.
 - Hostile files end in a class, soon: what is large is not parsed, and not read at all from 5 MB on.
 """
 
 from __future__ import annotations
 
-import ast
-import json
-import tempfile
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path, PurePosixPath
-
-import yaml
 
 from work_milestone import git
-from work_milestone.conflicts import hunks
-from work_milestone.conflicts.hunks import Rule
-from work_milestone.git import trees
-from work_milestone.text.lines import count, shown
+from work_milestone.conflicts import parsers, rules
+from work_milestone.conflicts.hunks import Hunk
+from work_milestone.conflicts.rules import Rule
+from work_milestone.conflicts.sides import REGULAR, Sides, merge_file, read_sides
+from work_milestone.git import merges, trees
+from work_milestone.text import count, shown
 
 MAX_FILES = 2
 MAX_BYTES = 5_000_000  # of a file that is looked into
-MAX_PARSED = 1_000_000  # bytes; more takes seconds
-MAX_DEPTH = 100  # of YAML; and dots in a line of TOML
-_REGULAR = ("100644", "100755")
 _SPECIAL = {"120000": "a symbolic link", "160000": "a submodule"}
 _LFS = b"version https://git-lfs"
 _WORDS = {
@@ -39,7 +31,6 @@ _WORDS = {
     Rule.I: "imports changed by both (I)",
     Rule.A: "entries added by both (A)",
 }
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Class(StrEnum):
@@ -61,16 +52,7 @@ class Verdict:
     resolved: Mapping[str, bytes]
 
 
-@dataclass(frozen=True)
-class Sides:
-    """The three texts of a file that conflicts; no base when both sides added it."""
-
-    base: bytes | None
-    ours: bytes
-    theirs: bytes
-
-
-def classify(repo: git.Repo, merged: trees.Merged) -> Verdict:
+def classify(repo: git.Repo, merged: merges.Merged) -> Verdict:
     """Tell the class of a merge, and resolve it where it is trivial."""
     if not merged.conflicts:
         return Verdict(Class.CLEAN, "clean: nothing conflicts", (), {})
@@ -94,11 +76,11 @@ def classify(repo: git.Repo, merged: trees.Merged) -> Verdict:
     return _verdict(merged, Class.TRIVIAL, "; ".join(words), resolved)
 
 
-def _verdict(merged: trees.Merged, cls: Class, why: str, resolved: Mapping[str, bytes] | None = None) -> Verdict:
+def _verdict(merged: merges.Merged, cls: Class, why: str, resolved: Mapping[str, bytes] | None = None) -> Verdict:
     return Verdict(cls, f"{cls}: {why}", merged.conflicts, resolved or {})
 
 
-def _find_kind(merged: trees.Merged) -> str | None:
+def _find_kind(merged: merges.Merged) -> str | None:
     """Say what is not about lines, or that too many files conflict."""
     # Binary files are said to conflict in their contents as well: the types in the order of their weight.
     for path, kinds in merged.kinds.items():
@@ -115,29 +97,20 @@ def _find_kind(merged: trees.Merged) -> str | None:
                  if path not in merged.kinds), None)  # fmt: skip
 
 
-def _find_mode(merged: trees.Merged) -> str | None:
+def _find_mode(merged: merges.Merged) -> str | None:
     """Say which path is no plain file, or is not there on both sides."""
     for stage in merged.stages:
-        if stage.mode not in _REGULAR:
+        if stage.mode not in REGULAR:
             return f"{shown(stage.path, 200)} is {_SPECIAL.get(stage.mode, 'no plain file')}"
     both = {(stage.path, stage.number) for stage in merged.stages}
     return next((f"{shown(path, 200)} is not there on both sides" for path in merged.conflicts
                  if not {(path, 2), (path, 3)} <= both), None)  # fmt: skip
 
 
-def _find_size(repo: git.Repo, merged: trees.Merged) -> str | None:
+def _find_size(repo: git.Repo, merged: merges.Merged) -> str | None:
     sizes = trees.blob_sizes(repo, {stage.blob for stage in merged.stages})
     return next((f"{shown(stage.path, 200)} has {sizes[stage.blob] // 1_000_000} MB" for stage in merged.stages
                  if sizes[stage.blob] > MAX_BYTES), None)  # fmt: skip
-
-
-def read_sides(repo: git.Repo, merged: trees.Merged) -> dict[str, Sides]:
-    """Read what conflicts, by path; a side that has no plain file there has an empty one."""
-    stages = [stage for stage in merged.stages if stage.mode in _REGULAR]
-    blobs = trees.read_blobs(repo, (stage.blob for stage in stages))
-    texts = {(stage.path, stage.number): blobs[stage.blob] for stage in stages}
-    return {path: Sides(texts.get((path, 1)), texts.get((path, 2), b""), texts.get((path, 3), b""))
-            for path in merged.conflicts}  # fmt: skip
 
 
 def _find_weight(file: Sides) -> str | None:
@@ -147,12 +120,12 @@ def _find_weight(file: Sides) -> str | None:
         return "is binary"
     if any(text.startswith(_LFS) for text in texts):
         return "is an LFS pointer"
-    if file.base is not None and hunks.is_restructured(file.base, file.ours, file.theirs):
+    if file.base is not None and rules.is_restructured(file.base, file.ours, file.theirs):
         return "was rebuilt by both sides"
     return None
 
 
-def _find_attribute(repo: git.Repo, merged: trees.Merged) -> tuple[Class, str] | None:
+def _find_attribute(repo: git.Repo, merged: merges.Merged) -> tuple[Class, str] | None:
     """Say what git's attributes hold against the rules: LFS, and a way of merging of the file's own."""
     fed = git.encode("".join(f"{path}\0" for path in merged.conflicts))
     done = repo.call("check-attr", "-z", "--stdin", "merge", "filter", cwd=merged.place, stdin=fed)
@@ -165,7 +138,7 @@ def _find_attribute(repo: git.Repo, merged: trees.Merged) -> tuple[Class, str] |
     return None
 
 
-def _resolve(repo: git.Repo, merged: trees.Merged, path: str, file: Sides) -> tuple[bytes | None, str]:
+def _resolve(repo: git.Repo, merged: merges.Merged, path: str, file: Sides) -> tuple[bytes | None, str]:
     """Resolve a file by the rules: its content and which they were, or None and why not."""
     if file.base is None:
         return None, "both sides add the file"
@@ -175,84 +148,12 @@ def _resolve(repo: git.Repo, merged: trees.Merged, path: str, file: Sides) -> tu
         chunks = merge_file(repo, file.base, file.ours, file.theirs)
     except ValueError as fault:
         return None, str(fault)
-    if not any(isinstance(chunk, hunks.Hunk) for chunk in chunks):
+    if not any(isinstance(chunk, Hunk) for chunk in chunks):
         return None, "merges alone, but not with the others"
-    found = hunks.resolve(chunks)
+    found = rules.resolve(chunks)
     if found.content is None:
         return None, found.reason
-    fault_found = _check(path, file.ours, file.theirs, found.content)
+    fault_found = parsers.check(path, file.ours, file.theirs, found.content)
     if fault_found:
         return None, fault_found
     return found.content, ", ".join(_WORDS[rule] for rule in sorted(set(found.rules)))
-
-
-def merge_file(repo: git.Repo, base: bytes, ours: bytes, theirs: bytes) -> tuple[hunks.Chunk, ...]:
-    """Merge three texts into settled lines and conflicts; raise ValueError where git's answer cannot be read."""
-    size = hunks.marker_size(base, ours, theirs)
-    with tempfile.TemporaryDirectory(prefix="work-milestone-") as folder:
-        places = [Path(folder) / name for name in ("ours", "base", "theirs")]
-        for place, text in zip(places, (ours, base, theirs), strict=True):
-            place.write_bytes(text)
-        done = repo.call("merge-file", "-p", "--diff3", f"--marker-size={size}", *map(str, places), accept=range(128))
-    return hunks.parse(done.stdout, size, base, ours, theirs)
-
-
-def _check(path: str, *texts: bytes) -> str | None:
-    """Say that the result, the last of the texts, does not parse, where both sides do."""
-    parse = _PARSERS.get(PurePosixPath(path).suffix.lower())
-    if not parse:
-        return None
-    # Each dot may nest a table of TOML, and tomllib's memory grows with the square of the depth.
-    deep = parse is _parse_toml and any(line.count(b".") > MAX_DEPTH for text in texts for line in hunks.lines(text))
-    if deep or max(map(len, texts)) > MAX_PARSED:
-        return "too large to check the result"
-    *sides, result = texts
-    if all(_parses(parse, side) for side in sides) and not _parses(parse, result):
-        return "the result of the rules does not parse"
-    return None
-
-
-def _parses(parse: Callable[[bytes], object], text: bytes) -> bool:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError, yaml.YAMLError):
-        return False
-    return True
-
-
-def _parse_json(text: bytes) -> object:
-    return json.loads(text, object_pairs_hook=_require_unique)
-
-
-def _require_unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
-def _parse_toml(text: bytes) -> object:
-    import tomllib  # slow to load, and seldom needed
-
-    return tomllib.loads(text.decode())
-
-
-def _parse_yaml(text: bytes) -> None:
-    # Events alone: what aliases stand for is never built, and libyaml does not recurse, but crawls where it is deep.
-    depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise ValueError("too deep")
-
-
-_PARSERS: Mapping[str, Callable[[bytes], object]] = {
-    ".py": ast.parse,
-    ".pyi": ast.parse,
-    ".json": _parse_json,
-    ".toml": _parse_toml,
-    ".yaml": _parse_yaml,
-    ".yml": _parse_yaml,
-}

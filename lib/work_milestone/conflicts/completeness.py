@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from work_milestone import git
-from work_milestone.conflicts import classes as conflicts
 from work_milestone.conflicts import content
-from work_milestone.git import trees
-from work_milestone.text.lines import shown
+from work_milestone.conflicts.sides import Sides, merge_file, read_sides
+from work_milestone.git import merges, trees
+from work_milestone.text import shown
 
 MOST_SHOWN = 3
 
@@ -66,11 +66,11 @@ def check_resolution(repo: git.Repo, onto: str, work: str, result: str, cwd: Pat
     """Say what is wrong with a resolution of the merge of `work` onto `onto`, None when nothing is."""
     if not (repo.is_ancestor(onto, result) and repo.is_ancestor(work, result)):
         return Fault(f"the resolution {result[:10]} is no merge of {onto[:10]} and {work[:10]}", unresolved=True)
-    merged = trees.merge(repo, onto, work, cwd)
+    merged = merges.merge(repo, onto, work, cwd)
     base = repo.merge_base(onto, work) or onto
     if is_taken_back(repo, base, work, onto, result):
         return Fault("the resolution takes all of the work back")
-    conflicting = conflicts.read_sides(repo, merged)
+    conflicting = read_sides(repo, merged)
     gone = _find_gone(repo, merged, result)
     if gone:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
@@ -106,7 +106,7 @@ def is_taken_back(repo: git.Repo, base: str, work: str, onto: str, result: str) 
     return content.pick_absent(added, elsewhere) == added
 
 
-def _find_gone(repo: git.Repo, merged: trees.Merged, result: str) -> list[str]:
+def _find_gone(repo: git.Repo, merged: merges.Merged, result: str) -> list[str]:
     """List the paths that a resolution has removed, though git had merged them; a renamed one is not."""
     changes = trees.diff(repo, merged.tree, result)
     added = {change.new for change in changes if change.old == trees.NOTHING}
@@ -114,11 +114,11 @@ def _find_gone(repo: git.Repo, merged: trees.Merged, result: str) -> list[str]:
             and change.old not in added and change.path not in merged.conflicts]  # fmt: skip
 
 
-def _find_undone(repo: git.Repo, sides: conflicts.Sides, now: bytes) -> list[bytes]:
+def _find_undone(repo: git.Repo, sides: Sides, now: bytes) -> list[bytes]:
     """List what a resolved file lacks of both sides' changes outside of its conflicts."""
     old = sides.base or b""
     try:
-        chunks = conflicts.merge_file(repo, old, sides.ours, sides.theirs)
+        chunks = merge_file(repo, old, sides.ours, sides.theirs)
     except ValueError:
         return []  # git's answer cannot be split into conflicts: nothing is outside of them
     undone = content.find_undone(old, chunks, now)

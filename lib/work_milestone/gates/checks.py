@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from work_milestone.gates import ledger
-from work_milestone.git import checkouts, worktrees
-from work_milestone.system import command as gate_process
+from work_milestone.git import checkouts, detached, worktrees
+from work_milestone.system import command as shell
 from work_milestone.system import process_table
-from work_milestone.text import masking
-from work_milestone.text.lines import count, last_line, last_lines
+from work_milestone.text import count, last_line, last_lines, masking
 
 LEDGER = "green"
 
@@ -92,13 +91,13 @@ def end_left(place: Place) -> None:
 
 
 def check(
-    place: Place, commit: str, tree: str, commands: Sequence[str], name: str, accepted: Mapping[str, int] | None = None
+    place: Place, commit: str, tree: str, commands: Sequence[str], name: str, accepted: Mapping[str, int]
 ) -> Report:
     """Run the gates on a commit up to the failure that blocks; `accepted` has exit codes, by command, that do not."""
     results = []
     for result in run_each(place, commit, tree, commands, name):
         results.append(result)
-        if result.failure and (accepted or {}).get(result.command) != result.failure.code:
+        if result.failure and accepted.get(result.command) != result.failure.code:
             return Report(tuple(results), result.failure)
     return Report(tuple(results))
 
@@ -111,7 +110,7 @@ def run_each(place: Place, commit: str, tree: str, commands: Sequence[str], name
             yield Result(command, known=True)
             continue
         if not clean:
-            worktrees.checkout_detached(place.pool, place.path, commit)
+            detached.checkout(place.pool, place.path, commit)
         failure = _run(place, commit, command, place.folder / f"{name}-{number}.log")
         clean = failure is None  # what one leaves that failed is not the next one's
         if clean:
@@ -121,9 +120,9 @@ def run_each(place: Place, commit: str, tree: str, commands: Sequence[str], name
 
 def _run(place: Place, commit: str, command: str, log: Path) -> Failure | None:
     env = {**place.pool.environment(), process_table.MARK: place.mark}
-    done = gate_process.run(["/bin/sh", "-c", command], cwd=place.path, env=env, log=log, timeout=place.timeout)
+    done = shell.run(["/bin/sh", "-c", command], cwd=place.path, env=env, log=log, timeout=place.timeout)
     if done.code != 0:
-        text = read_log(log)
+        text = masking.read_end(log)
         why = f"over its time limit of {place.timeout:g} s" if done.timed_out else f"exit {done.code}"
         said = [why, "" if done.timed_out else done.reason, last_line(text)]
         reason = f"gate `{command}`: {': '.join(filter(None, said))}"
@@ -133,20 +132,4 @@ def _run(place: Place, commit: str, command: str, log: Path) -> Failure | None:
     if not changed and state.head == commit:
         return None
     what = f"changed tracked files: {', '.join(changed[:5])}" if changed else f"moved HEAD to {state.head}"
-    return Failure(command, 0, log, f"gate `{command}` {what}", tuple(last_lines(read_log(log))))
-
-
-def read_log(log: Path, size: int = 65536) -> str:
-    """Read the end of a gate's log, without keys: a gate has the user's whole environment."""
-    return masking.mask(read_end(log, size))
-
-
-def read_end(path: Path, size: int = 65536) -> str:
-    """Read the end of a log, as much as a person would."""
-    try:
-        with path.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - size))
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""
+    return Failure(command, 0, log, f"gate `{command}` {what}", tuple(last_lines(masking.read_end(log))))

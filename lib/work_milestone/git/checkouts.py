@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from work_milestone.git import repo as git
+from work_milestone.git.repo import Repo, decode, split
 
 _SPARSE = "info/sparse-checkout"
 _UNFINISHED = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG",
@@ -46,9 +46,9 @@ class State:
         return bool(self.tracked or self.untracked or self.unmerged)
 
 
-def find_all(repo: git.Repo) -> list[Checkout]:
+def find_all(repo: Repo) -> list[Checkout]:
     """List the worktrees of the repository, the main one first."""
-    out = git.decode(repo.call("worktree", "list", "--porcelain", "-z").stdout)
+    out = decode(repo.call("worktree", "list", "--porcelain", "-z").stdout)
     found = []
     for block in out.split("\0\0"):
         fields = dict([*line.split(" ", 1), ""][:2] for line in block.split("\0") if line)
@@ -61,12 +61,12 @@ def find_all(repo: git.Repo) -> list[Checkout]:
     return found
 
 
-def read_state(repo: git.Repo, cwd: Path, *, untracked: bool = True, env: Mapping[str, str] | None = None) -> State:
+def read_state(repo: Repo, cwd: Path, *, untracked: bool = True, env: Mapping[str, str] | None = None) -> State:
     """Return what `git status` says of a worktree."""
     mode = "normal" if untracked else "no"
     done = repo.call("status", "--porcelain=v2", "--branch", "-z", f"--untracked-files={mode}",
                      "--ignore-submodules=none", cwd=cwd, env=env)  # fmt: skip
-    return parse_status(git.decode(done.stdout))
+    return parse_status(decode(done.stdout))
 
 
 def parse_status(text: str) -> State:
@@ -96,16 +96,16 @@ def parse_status(text: str) -> State:
 def git_dir(path: Path) -> Path | None:
     """Return a linked worktree's own git dir, None when it has none."""
     try:
-        mark, _, name = git.decode((path / ".git").read_bytes()).rstrip("\n").partition(": ")
+        mark, _, name = decode((path / ".git").read_bytes()).rstrip("\n").partition(": ")
     except OSError:
         return None
     return Path(name) if mark == "gitdir" and Path(name).is_dir() else None
 
 
-def find_misplacement(repo: git.Repo, path: Path, begun: tuple[str, str] | None) -> str:
+def find_misplacement(repo: Repo, path: Path, begun: tuple[str, str] | None) -> str:
     """Say how a worktree is not what it should be: itself, on a branch at a commit (None: anywhere); "" when it is."""
     done = repo.call("rev-parse", "--show-toplevel", "HEAD", "--symbolic-full-name", "HEAD", cwd=path, accept=(0, 128))
-    told = git.decode(done.stdout).removesuffix("\n").rsplit("\n", 2)
+    told = decode(done.stdout).removesuffix("\n").rsplit("\n", 2)
     if len(told) < 3:
         return f"{path}: no worktree of a repository"
     top, head, ref = told
@@ -140,7 +140,7 @@ def is_unfinished(path: Path) -> bool:
     return folder is None or any((folder / name).exists() for name in _UNFINISHED)
 
 
-def is_bent(repo: git.Repo, path: Path) -> bool:
+def is_bent(repo: Repo, path: Path) -> bool:
     """Tell whether a session has set something for its worktree alone that a checkout would not undo."""
     own = git_dir(path) or path
     if any(_content(own / name) != _content(repo.git_dir / name) for name in ("config.worktree", _SPARSE)):
@@ -149,7 +149,7 @@ def is_bent(repo: git.Repo, path: Path) -> bool:
     if (repo.git_dir / _SPARSE).exists() or _index_version(own) <= 2:
         return False
     listed = repo.call("ls-files", "-v", "-z", cwd=path).stdout
-    return any(not entry.startswith("H ") for entry in git.split(listed))
+    return any(not entry.startswith("H ") for entry in split(listed))
 
 
 def _index_version(folder: Path) -> int:

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from work_milestone.system import process, process_table
-from work_milestone.system.errors import GitError, MilestoneError
+from work_milestone.system import GitError, MilestoneError, process, process_table
 
 LEAST_VERSION = (2, 38)
 SHARED_PATIENCE = 2.0  # seconds that such a lock is left to whoever may hold it
@@ -229,7 +228,7 @@ class Repo:
             return True
         fed = "".join(f"{one} {other}\n" for one, other in pairs if one != other)
         return bool(self.call("diff-tree", "--stdin", "-r", "-z", "--name-only", "--no-renames", "--", *paths,
-                              stdin=fed.encode(), env={"GIT_LITERAL_PATHSPECS": "1"}).stdout)  # fmt: skip
+                              stdin=fed.encode(), env=LITERAL).stdout)  # fmt: skip
 
     def trailers(self, key: str, *span: str) -> list[tuple[str, dict[str, str]]]:
         """List the commits of a span that bear a trailer, newest first, with all their trailers."""

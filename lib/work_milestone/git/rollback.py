@@ -18,10 +18,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from work_milestone.git import repo as git
 from work_milestone.git import trees
+from work_milestone.git.repo import LITERAL, Repo, decode, encode, split
 from work_milestone.git.trees import NOTHING, Change
-from work_milestone.system.errors import MilestoneError
+from work_milestone.system import MilestoneError
 
 _LINK, _PROGRAM, _FILE, _FOLDER, _MODULE = "120000", "100755", "100644", "040000", "160000"
 _BEHIND = "behind"  # something that is no folder stands where a folder on the way to the path would be
@@ -37,7 +37,7 @@ class Undone:
     left: tuple[str, ...]
 
 
-def undo(repo: git.Repo, place: Path, old: str, new: str) -> Undone:
+def undo(repo: Repo, place: Path, old: str, new: str) -> Undone:
     """Bring a checkout that stands at `old`, half updated to `new`, back. Raise MilestoneError when git cannot."""
     changes = trees.diff(repo, old, new)
     back, left = _undo_index(repo, place, old, changes)
@@ -66,31 +66,31 @@ def blocker(place: Path, path: str) -> str | None:
     return path if any((place / path).iterdir()) else None
 
 
-def _index(repo: git.Repo, place: Path) -> dict[str, tuple[str, tuple[str, str]]]:
+def _index(repo: Repo, place: Path) -> dict[str, tuple[str, tuple[str, str]]]:
     """Read the index: by path its tag, and mode and object; no object where a merge has left several."""
     found = {}
-    for row in git.split(repo.call("ls-files", "-s", "-v", "-z", cwd=place).stdout):
+    for row in split(repo.call("ls-files", "-s", "-v", "-z", cwd=place).stdout):
         words, _, path = row.partition("\t")
         tag, mode, blob, stage = words.split(" ")
         found[path] = (tag, (mode, blob if stage == "0" else ""))
     return found
 
 
-def _undo_index(repo: git.Repo, place: Path, old: str, changes: Iterable[Change]) -> tuple[set[str], set[str]]:
+def _undo_index(repo: Repo, place: Path, old: str, changes: Iterable[Change]) -> tuple[set[str], set[str]]:
     """Bring back index entries that are new already. Return them, and the paths where a person has staged else."""
     index = _index(repo, place)
     entries = {change: index.get(change.path, ("", NOTHING))[1] for change in changes}
     ahead = {change.path for change, entry in entries.items() if entry == change.new}
     if ahead:
         repo.call("reset", "-q", "--pathspec-from-file=-", "--pathspec-file-nul", old, cwd=place,
-                  stdin=_joined(ahead), env={"GIT_LITERAL_PATHSPECS": "1"})  # fmt: skip
+                  stdin=_joined(ahead), env=LITERAL)  # fmt: skip
     return ahead, {change.path for change, entry in entries.items() if entry not in (change.old, change.new)}
 
 
 class _Files:
     """The files of a checkout, as far as two commits differ in them."""
 
-    def __init__(self, repo: git.Repo, place: Path, new: str) -> None:
+    def __init__(self, repo: Repo, place: Path, new: str) -> None:
         self.repo, self.place, self.new = repo, place, new
         self.modes = repo.config("core.fileMode", kind="bool") != "false"
 
@@ -152,7 +152,7 @@ class _Files:
         """Name the objects that files would be as git would add them, through their filters."""
         if not paths:
             return {}
-        lines = git.encode("".join(f"{_quoted(path)}\n" for path in paths))
+        lines = encode("".join(f"{_quoted(path)}\n" for path in paths))
         done = self.repo.call("hash-object", "--stdin-paths", cwd=self.place, stdin=lines, accept=_ANY)
         if done.returncode == 0:
             return dict(zip(paths, done.stdout.decode().split(), strict=True))
@@ -213,7 +213,7 @@ class _Files:
         if missing:
             raise MilestoneError(
                 f"{self.place}: git cannot bring back {', '.join(missing[:8])}: "
-                f"{' '.join(git.decode(done.stderr).split())[:500]}"
+                f"{' '.join(decode(done.stderr).split())[:500]}"
             )
 
 
@@ -240,8 +240,8 @@ def _quoted(path: str) -> str:
     """Write a path as `hash-object --stdin-paths` takes it, one a line."""
     if not path.startswith('"') and not {"\n", "\r"}.intersection(path):
         return path
-    return '"' + "".join(f"\\{byte:03o}" for byte in git.encode(path)) + '"'
+    return '"' + "".join(f"\\{byte:03o}" for byte in encode(path)) + '"'
 
 
 def _joined(paths: Iterable[str]) -> bytes:
-    return b"".join(git.encode(path) + b"\0" for path in paths)
+    return b"".join(encode(path) + b"\0" for path in paths)

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from work_milestone.git import checkouts
-from work_milestone.git import repo as git
-from work_milestone.system.errors import GitError
-from work_milestone.text.lines import last_line, shown
+from work_milestone.git.repo import Repo, split
+from work_milestone.system import GitError
+from work_milestone.text import last_line, shown
 
 
-def commit_rest(repo: git.Repo, path: Path, env: Mapping[str, str], subject: str) -> None:
+def commit_rest(repo: Repo, path: Path, env: Mapping[str, str], subject: str) -> None:
     """Commit all that a session left uncommitted. Hooks do not run: they were the session's to satisfy."""
     _add_all(repo, path, env)
     own = ("-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null")
@@ -26,7 +26,7 @@ def commit_rest(repo: git.Repo, path: Path, env: Mapping[str, str], subject: str
     repo.call(*own, "commit", "-q", "--no-verify", "-m", subject, cwd=path, env=env, accept=(0, 1))
 
 
-def pin(repo: git.Repo, path: Path, env: Mapping[str, str], ref: str, date: float) -> None:
+def pin(repo: Repo, path: Path, env: Mapping[str, str], ref: str, date: float) -> None:
     """Keep a worktree's head, and what is uncommitted in it, under a ref."""
     state = checkouts.read_state(repo, path, env=env)
     if state.head is None:
@@ -41,7 +41,7 @@ def pin(repo: git.Repo, path: Path, env: Mapping[str, str], ref: str, date: floa
     keep(repo, ref, commit)
 
 
-def rescue(repo: git.Repo, path: Path, env: Mapping[str, str], ref: str, head: str, date: float) -> None:
+def rescue(repo: Repo, path: Path, env: Mapping[str, str], ref: str, head: str, date: float) -> None:
     """Keep the files of a folder that was a worktree, on top of the commit that its branch stands on."""
     index = path.parent / f".{path.name}.pin-index"
     own = {**env, "GIT_DIR": str(repo.common), "GIT_WORK_TREE": str(path), "GIT_INDEX_FILE": str(index)}
@@ -51,7 +51,7 @@ def rescue(repo: git.Repo, path: Path, env: Mapping[str, str], ref: str, head: s
         keep(repo, ref, commit)
 
 
-def _commit_all(repo: git.Repo, path: Path, env: Mapping[str, str], head: str, date: float) -> str:
+def _commit_all(repo: Repo, path: Path, env: Mapping[str, str], head: str, date: float) -> str:
     """Commit all files of a folder through an index of its own, which goes away."""
     try:
         _add_all(repo, path, env)
@@ -61,7 +61,7 @@ def _commit_all(repo: git.Repo, path: Path, env: Mapping[str, str], head: str, d
     return repo.commit_tree(tree, [head], "uncommitted work of a session\n", date)
 
 
-def keep(repo: git.Repo, ref: str, commit: str) -> None:
+def keep(repo: Repo, ref: str, commit: str) -> None:
     """Keep a commit under a ref, or beside it where that keeps another without it."""
     kept = repo.resolve(ref)
     if kept and kept != commit:
@@ -71,7 +71,7 @@ def keep(repo: git.Repo, ref: str, commit: str) -> None:
     repo.move(ref, commit)
 
 
-def _add_all(repo: git.Repo, path: Path, env: Mapping[str, str]) -> None:
+def _add_all(repo: Repo, path: Path, env: Mapping[str, str]) -> None:
     """Add all files to an index. Raise GitError where git has left one out that can be read.
 
     What cannot be added at all (a repository without a commit, a file without the right to read) holds nothing back.
@@ -83,10 +83,10 @@ def _add_all(repo: git.Repo, path: Path, env: Mapping[str, str]) -> None:
         raise GitError(f"{path}: git could not take {shown(left)} (exit {done.returncode}): {words}", done.returncode)
 
 
-def _find_left(repo: git.Repo, path: Path, env: Mapping[str, str]) -> str:
+def _find_left(repo: Repo, path: Path, env: Mapping[str, str]) -> str:
     """Name a file that can be read and that an index does not hold as it is, "" when there is none."""
     which = ("--others", "--modified", "--exclude-standard")
-    for name in git.split(repo.call("ls-files", "-z", *which, cwd=path, env=env).stdout):
+    for name in split(repo.call("ls-files", "-z", *which, cwd=path, env=env).stdout):
         file = path / name
         if file.is_symlink() or (file.is_file() and os.access(file, os.R_OK)):
             return name

@@ -19,20 +19,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from work_milestone.git import checkouts
-from work_milestone.git import repo as git
-from work_milestone.store.receipts import KernelLock
-from work_milestone.system import process
-from work_milestone.system.errors import GitError, ProcessError
+from work_milestone.git.repo import Repo, environment
+from work_milestone.system import GitError, KernelLock, ProcessError, process
 
-LOCK_FILE = ".claude/kage-bunshin.lock"
+LOCK_FILE = ".claude/kage-bunshin.lock"  # in a worktree: it stops the method's tools from being started inside
 MEASURE = 5.0  # seconds that telling how much is on disk may take
 LOCK_NAME = "work-milestone.lock"
-_OWNER = "work-milestone-session"
 _IN_PROCESS = threading.Lock()
 
 
 @contextmanager
-def repository_lock(repo: git.Repo) -> Iterator[None]:
+def repository_lock(repo: Repo) -> Iterator[None]:
     """Hold the lock that all runs in a repository share, per common git dir."""
     lock = KernelLock(repo.common / LOCK_NAME)
     with _IN_PROCESS:
@@ -43,7 +40,7 @@ def repository_lock(repo: git.Repo) -> Iterator[None]:
             lock.release()
 
 
-def remove_repository_lock(repo: git.Repo) -> None:
+def remove_repository_lock(repo: Repo) -> None:
     """Take the lock's file away, where no run needs it any more."""
     with repository_lock(repo):
         (repo.common / LOCK_NAME).unlink(missing_ok=True)
@@ -52,7 +49,7 @@ def remove_repository_lock(repo: git.Repo) -> None:
 class Pool:
     """The worktrees of one run. `take` and `free` may be called from any thread."""
 
-    def __init__(self, repo: git.Repo, folder: Path, links: Sequence[str]) -> None:
+    def __init__(self, repo: Repo, folder: Path, links: Sequence[str]) -> None:
         self.repo = repo
         self.folder = folder
         self.links = links
@@ -68,7 +65,7 @@ class Pool:
 
     def environment(self) -> dict[str, str]:
         """Environment for git commands in a worktree."""
-        return git.environment({"GIT_TERMINAL_PROMPT": "0"}, self.config())
+        return environment({"GIT_TERMINAL_PROMPT": "0"}, self.config())
 
     def write_excludes(self) -> None:
         """Write the run's excludes file: the user's own, the links, the lock file."""
@@ -163,7 +160,7 @@ class Pool:
         if checkouts.is_unfinished(path) or checkouts.is_bent(self.repo, path):
             raise GitError(f"{path}: cannot be cleaned for certain", 1)
         anyway = ("-f", "--ignore-other-worktrees", "--no-track")
-        _settle(self.repo, path, base, "checkout", "-q", *anyway, "-B", branch, base)
+        settle(self.repo, path, base, "checkout", "-q", *anyway, "-B", branch, base)
         self.repo.call("clean", "-ffdxq", cwd=path)
         self.link(path)
 
@@ -208,30 +205,7 @@ class Pool:
         self._free = None
 
 
-def ensure_detached(pool: Pool, path: Path, commit: str) -> None:
-    """Have a worktree at `path`; files are checked out only where somebody needs them."""
-    if checkouts.is_unfinished(path):
-        if path.exists():
-            pool.remove(path)
-        with repository_lock(pool.repo):
-            # Twice forced: git may still know of one there that is missing, and locked since its making was killed.
-            pool.repo.call("worktree", "add", "-f", "-f", "-q", "--detach", "--no-checkout", "--", str(path), commit)
-        pool.shown[path] = ""
-
-
-def checkout_detached(pool: Pool, path: Path, commit: str) -> None:
-    """Bring the worktree where gates run to a commit, without leftovers of the one before.
-
-    Ignored files stay: build caches are what makes the second gate quick.
-    """
-    ensure_detached(pool, path, commit)
-    pool.shown.pop(path, None)
-    _settle(pool.repo, path, commit, "checkout", "-q", "-f", "--detach", commit)
-    pool.repo.call("clean", "-ffdq", cwd=path, env=git.environment({}, pool.config()))
-    pool.link(path)
-
-
-def _settle(repo: git.Repo, path: Path, commit: str, *args: str) -> None:
+def settle(repo: Repo, path: Path, commit: str, *args: str) -> None:
     """Check something out. What counts is where HEAD then stands: a post-checkout hook may have failed since."""
     try:
         repo.call(*args, cwd=path)
@@ -241,26 +215,3 @@ def _settle(repo: git.Repo, path: Path, commit: str, *args: str) -> None:
             or checkouts.read_state(repo, path, untracked=False).tracked
         ):
             raise
-
-
-def claim(path: Path, mark: str) -> None:
-    """Note in a worktree's git dir, out of an agent's way, which session it belongs to."""
-    folder = checkouts.git_dir(path)
-    if folder is None:
-        raise GitError(f"{path}: no worktree of this repository", 1)
-    (folder / _OWNER).write_text(mark)
-
-
-def disown(path: Path) -> None:
-    """Take back that a worktree belongs to a session."""
-    if folder := checkouts.git_dir(path):
-        (folder / _OWNER).unlink(missing_ok=True)
-
-
-def is_claimed(path: Path, mark: str) -> bool:
-    """Tell whether a worktree still belongs to a session, and is one."""
-    folder = checkouts.git_dir(path)
-    try:
-        return folder is not None and (folder / _OWNER).read_text() == mark
-    except (OSError, UnicodeDecodeError):
-        return False

@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import sys
 
-from work_milestone.run.run import Run
+from work_milestone.run import Run
 from work_milestone.system import process
-from work_milestone.text.lines import count
+from work_milestone.text import count
 
 VARIABLE = "WORK_MILESTONE_GENERATION"
 _MOVING = ("-f", "-d", "-k", "--file", "--dir", "--seek-file")  # after these, the words mean another folder
@@ -35,7 +35,7 @@ def can_follow(run: Run) -> bool:
 
 def follow(run: Run) -> None:
     """Replace this process by one with a graph that has the follow-ups; return only when that cannot be."""
-    waiting = [f"#{issue}" for issue in run.items if issue not in run.dispatched]
+    waiting = [f"#{issue}" for issue in run.dispatch.waiting]
     descriptor = run.lock.hand_down()
     if descriptor is None:
         return

@@ -16,15 +16,12 @@ import sys
 import time
 from typing import Any, TextIO
 
-from work_milestone import report
 from work_milestone.graph import generations
-from work_milestone.run.run import Run
-from work_milestone.store.journal import Event
-from work_milestone.system import process, signals
-from work_milestone.system.errors import MilestoneError
-from work_milestone.system.files import private
-from work_milestone.text.lines import span, wants_color
-from work_milestone.text.masking import mask
+from work_milestone.report import Page, summary
+from work_milestone.run import Run
+from work_milestone.store import Event
+from work_milestone.system import MilestoneError, files, process, signals
+from work_milestone.text import masking, span, wants_color
 
 OK, UNSETTLED, BROKEN = 0, 1, 2
 PATIENCE = 15.0  # seconds; a supervisor is done within TERM, 2 s, KILL, and a sweep
@@ -46,7 +43,7 @@ class Console:
         if self.stream is None:
             return
         try:
-            self.stream.write(mask(text))
+            self.stream.write(masking.mask(text))
             self.stream.flush()
         except (BrokenPipeError, ValueError):
             self.close()
@@ -117,12 +114,12 @@ class Reporter:
 
     def _tell_crash(self, name: str, traceback: str) -> None:
         last = traceback.strip().splitlines()[-1] if traceback.strip() else "no message"
-        path = self.run.folder.path / "crash.log"
+        path = self.run.milestone.folder.path / "crash.log"
         where = "no traceback could be written"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with open(path, "a", encoding="utf-8", opener=private) as file:
-                file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {name}\n{mask(traceback)}\n")
+            with open(path, "a", encoding="utf-8", opener=files.private) as file:
+                file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {name}\n{masking.mask(traceback)}\n")
             where = f"traceback in {path}"
         except OSError:
             pass
@@ -136,7 +133,7 @@ class Reporter:
         broken = any(broken for *_, broken in self.failures)
         if "followups" in failed and not (signals.heard or broken) and generations.can_follow(self.run):
             generations.follow(self.run)
-        if self.works and self.run.plan and not any(name in BEGINNING for name, *_ in self.failures):
+        if self.works and self.run.milestone.plan and not any(name in BEGINNING for name, *_ in self.failures):
             self._summarize()
         if signals.heard:
             raise SystemExit(128 + signals.heard[0])
@@ -149,9 +146,9 @@ class Reporter:
     def _summarize(self) -> None:
         try:
             if self.told or self.failures:
-                report.print_summary(self.run, report.Page(self.out.write, color=self.out.color))
+                summary.print_summary(self.run, Page(self.out.write, color=self.out.color))
             else:
-                self.out.write(f"{report.closing_line(self.run)}; nothing to do\n")
+                self.out.write(f"{summary.describe(self.run)}; nothing to do\n")
         except MilestoneError as error:
             self.err.write(f"{error}\n")
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from work_milestone import git
 from work_milestone.git import checkouts, rollback, trees
-from work_milestone.run.run import Run
-from work_milestone.system import process_table
-from work_milestone.system.errors import MilestoneError
+from work_milestone.run import Run
+from work_milestone.store import records
+from work_milestone.system import MilestoneError, process_table
 
 _MODULE = "160000"
 _ANY = range(-64, 256)  # exit codes, those of a git that a signal ended too
@@ -29,50 +29,46 @@ class RefusedError(MilestoneError):
 
 def move_main(run: Run, commit: str) -> None:
     """Move the local main to a commit. Raise RefMovedError when it is not below it, RefusedError when it cannot."""
-    old = run.repo.resolve(run.main_ref)
+    main, ref = run.history.main, run.history.main_ref
+    old = run.repo.resolve(ref)
     if old is None or not run.repo.is_ancestor(old, commit):
-        raise git.RefMovedError(f"{run.main} has moved")
+        raise git.RefMovedError(f"{main} has moved")
     if old == commit:
         return
-    place = next((found.path for found in checkouts.find_all(run.repo) if _has(found, run.main)), None)
+    place = next((found.path for found in checkouts.find_all(run.repo) if _has(found, main)), None)
     if place is None:
-        run.repo.move(run.main_ref, commit, old)
+        run.repo.move(ref, commit, old)
         return
-    _require_clear(run, place, old, commit)
-    run.folder.write(_journal(run), "advance", "begun", durable=True, place=str(place), main=run.main, old=old,
-                     new=commit)  # fmt: skip
+    _require_clear(run.repo, place, old, commit)
+    run.receipts.write(records.Advance(status="begun", place=str(place), main=main, old=old, new=commit), durable=True)
     only = ("--ff-only", "--quiet", "--no-autostash", "--no-verify-signatures")
     done = run.repo.call("merge", *only, commit, cwd=place, accept=_ANY)
-    now = run.repo.resolve(run.main_ref)
+    now = run.repo.resolve(ref)
     if now == old:
         repair(run, killed=False)
         words = " ".join(git.decode(done.stderr).split())[:500]
         raise RefusedError(f"{place}: git cannot update it: {words or f'exit {done.returncode}'}")
-    run.folder.remove(_journal(run))
+    run.receipts.remove(records.Advance)
     if now != commit:
-        raise git.RefMovedError(f"{run.main} moved to {now}")
+        raise git.RefMovedError(f"{main} moved to {now}")
 
 
 def _has(found: checkouts.Checkout, branch: str) -> bool:
     return found.branch == branch and not found.bare
 
 
-def _journal(run: Run) -> Path:
-    return run.folder.path / "advance.json"
+def _git_dir(repo: git.Repo, place: Path) -> Path:
+    return Path(repo.text("rev-parse", "--absolute-git-dir", cwd=place))
 
 
-def _git_dir(run: Run, place: Path) -> Path:
-    return Path(run.repo.text("rev-parse", "--absolute-git-dir", cwd=place))
-
-
-def _require_clear(run: Run, place: Path, old: str, new: str) -> None:
+def _require_clear(repo: git.Repo, place: Path, old: str, new: str) -> None:
     """Raise RefusedError when the landing would touch anything of a person's in a checkout."""
-    lock = _git_dir(run, place) / "index.lock"
+    lock = _git_dir(repo, place) / "index.lock"
     if lock.exists():
         raise RefusedError(f"{lock}: another git command is at work in {place}, or was killed there; wait for it, or "
                            "remove the file")  # fmt: skip
-    changes = trees.diff(run.repo, old, new)
-    state = checkouts.read_state(run.repo, place, untracked=False)
+    changes = trees.diff(repo, old, new)
+    state = checkouts.read_state(repo, place, untracked=False)
     # A submodule's files are not what moves with main.
     files = {change.path for change in changes if _MODULE not in (change.old[0], change.new[0])}
     modified = sorted(files.intersection((*state.tracked, *state.unmerged)))
@@ -82,7 +78,7 @@ def _require_clear(run: Run, place: Path, old: str, new: str) -> None:
     folded = {change.path.casefold() for change in changes if change.old != trees.NOTHING}
     added = [change.path for change in changes if change.old == trees.NOTHING]
     found = {name for path in added if (name := rollback.blocker(place, path)) and name.casefold() not in folded}
-    in_the_way = sorted(name for name in found if not trees.has_path(run.repo, old, name))
+    in_the_way = sorted(name for name in found if not trees.has_path(repo, old, name))
     if in_the_way:
         raise RefusedError(f"{place}: untracked files in the way: {', '.join(in_the_way[:_MOST])}; move them away")
 
@@ -92,35 +88,36 @@ def repair(run: Run, *, killed: bool = True) -> None:
 
     Raise MilestoneError when it cannot be done now: the receipt stays, and the next run tries again.
     """
-    if not _journal(run).exists():
+    if not run.receipts.path(records.Advance).exists():
         return
-    run.folder.forget()  # what was read before the lock was held may have changed since
-    begun = run.folder.load(_journal(run))
+    run.receipts.forget()  # what was read before the lock was held may have changed since
+    begun = run.receipts.load(records.Advance)
     if begun:
         process_table.await_marked(run.repo.mark, git.PATIENCE)
-        place, main, old, new = (str(begun[name]) for name in ("place", "main", "old", "new"))
-        if _is_half_done(run, Path(place), main, old, new):
-            undone = rollback.undo(run.repo, Path(place), old, new)
-            _tell(run, f"{place}: {main} was being moved to {new[:10]} when that was cut short", undone, killed=killed)
-    run.folder.remove(_journal(run))
+        place = Path(begun.place)
+        if _is_half_done(run, place, begun):
+            undone = rollback.undo(run.repo, place, begun.old, begun.new)
+            words = f"{place}: {begun.main} was being moved to {begun.new[:10]} when that was cut short"
+            _tell(run, words, undone, killed=killed)
+    run.receipts.remove(records.Advance)
 
 
-def _is_half_done(run: Run, place: Path, main: str, old: str, new: str) -> bool:
+def _is_half_done(run: Run, place: Path, begun: records.Advance) -> bool:
     """Tell whether a checkout is still where the move found it, with no lock left. Raise MilestoneError if one is."""
     everything = {found.path: found for found in checkouts.find_all(run.repo)}
-    if place not in everything or not _has(everything[place], main) or not place.is_dir():
+    if place not in everything or not _has(everything[place], begun.main) or not place.is_dir():
         return False
-    own, ref = _git_dir(run, place), f"refs/heads/{main}"
+    own, ref = _git_dir(run.repo, place), f"refs/heads/{begun.main}"
     for lock in (own / "HEAD.lock", own / "ORIG_HEAD.lock", run.repo.common / f"{ref}.lock"):
         run.repo.remove_shared_lock(lock, place)
-    if run.repo.resolve(ref) != old or run.repo.resolve(new) is None:
+    if run.repo.resolve(ref) != begun.old or run.repo.resolve(begun.new) is None:
         return False
     lock = own / "index.lock"
     run.repo.remove_shared_lock(lock, place)
     if lock.exists():
         raise MilestoneError(
-            f"{lock}: a git command is still at work in {place}, which was left half updated when a move of {main} was "
-            f"cut short; wait for it or end it, then: doit milestone n={run.number}"
+            f"{lock}: a git command is still at work in {place}, which was left half updated when a move of "
+            f"{begun.main} was cut short; wait for it or end it, then: doit milestone n={run.milestone.number}"
         )
     return True
 

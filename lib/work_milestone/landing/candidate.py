@@ -11,20 +11,17 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from work_milestone import conflicts, git
-from work_milestone.conflicts import Class, completeness
-from work_milestone.git import trees, worktrees
-from work_milestone.merging import candidates, mending
-from work_milestone.merging.mending import Need
-from work_milestone.run import followups, integration
-from work_milestone.run import tasks as backlog_sync
-from work_milestone.run.run import Run
-from work_milestone.store.outcomes import Kind
-from work_milestone.store.receipts import LANDING
-from work_milestone.system.errors import MilestoneError
-from work_milestone.text.lines import one_line
+from work_milestone.conflicts import Class, Verdict, completeness
+from work_milestone.gates import Failure
+from work_milestone.git import edits, merges, trees, worktrees
+from work_milestone.merging import Need, candidates, mending, remedies
+from work_milestone.run import Run, followups
+from work_milestone.store import LANDING, Kind
+from work_milestone.system import MilestoneError
+from work_milestone.text import masking, one_line
 
 
 @dataclass(frozen=True)
@@ -53,89 +50,99 @@ class Conflict:
 
 def ref(run: Run) -> str:
     """Name the ref that keeps the candidate."""
-    return f"refs/milestone/{run.number}/candidate/landing"
+    return f"refs/milestone/{run.milestone.number}/candidate/landing"
 
 
-def tip(run: Run) -> str:
+def find_tip(run: Run) -> str:
     """Return what main is to be built on: the remote's main where that is ahead of the local one."""
-    ours = run.repo.resolve(run.main_ref)
+    history = run.history
+    ours = run.repo.resolve(history.main_ref)
     if ours is None:
-        raise MilestoneError(f"branch {run.main} is gone; name the one to land on: main=NAME")
-    theirs = run.repo.resolve(f"refs/remotes/{run.remote}/{run.main}") if run.remote else None
+        raise MilestoneError(f"branch {history.main} is gone; name the one to land on: main=NAME")
+    theirs = run.repo.resolve(f"refs/remotes/{history.remote}/{history.main}") if history.remote else None
     return theirs if theirs and run.repo.is_ancestor(ours, theirs) else ours
 
 
 def build(run: Run) -> Candidate | Conflict:
     """Make the candidate from what main, the integration branch and the sessions that mended are now."""
-    run.head = None  # a person may have been at it since
-    onto, head = tip(run), integration.head(run)
+    run.history.forget_head()
+    onto, head = find_tip(run), run.history.head()
     if run.repo.is_ancestor(head, onto):
         return Candidate(onto, onto, head)
-    source = _source(run, head)
-    place = candidates.place_for(run, head)
-    merged = trees.merge(run.repo, onto, source, place)
-    verdict = conflicts.classify(run.repo, merged)
-    if verdict.cls in (Class.MEDIUM, Class.HEAVY):
-        values = _describe(run, onto, source, verdict) if verdict.cls is Class.MEDIUM else {}
-        need = Need(Kind.RESOLVE, onto, source, head, values) if values else None
-        return Conflict(verdict.cls, verdict.reason, need)
-    tree = trees.edit(run.repo, merged.tree, {path: git.decode(text) for path, text in verdict.resolved.items()})
-    base = run.repo.merge_base(onto, source) or onto
-    if base != onto and (
-        lost := completeness.find_dropped(run.repo, onto, source, tree, run.repo.changed(base, source))
-    ):
-        return Conflict(Class.HEAVY, lost)
-    if tree == run.repo.tree_of(onto):
+    source = _find_source(run, head)
+    merged = _merge(run, onto, source, head)
+    if isinstance(merged, Conflict):
+        return merged
+    if merged == run.repo.tree_of(onto):
         return Candidate(onto, onto, head)  # somebody has brought it there in a form of their own
-    tree = trees.edit(run.repo, tree, followups.missing(run, tree))
-    tree = trees.edit(run.repo, tree, backlog_sync.closed(run, tree))
+    tree = edits.edit(run.repo, merged, followups.find_missing(run, merged))
+    tree = edits.edit(run.repo, tree, run.tasks.set_closed(tree))
     if source != head and worktrees.LOCK_FILE in run.repo.changed(onto, source):
-        tree = trees.edit(run.repo, tree, {worktrees.LOCK_FILE: None})
+        tree = edits.edit(run.repo, tree, {worktrees.LOCK_FILE: None})
     new = head if source == head else _commit_mended(run, onto, head, tree)
     # As old as the younger of the two: whoever makes it again, after a stop, makes the same commit.
     dates = run.repo.text("log", "--no-walk", "--format=%ct", onto, new).split()
-    commit = run.repo.commit_tree(tree, [onto, new], _message(run), max(map(float, dates)))
+    commit = run.repo.commit_tree(tree, [onto, new], _describe(run), max(map(float, dates)))
     run.repo.move(ref(run), commit)
     return Candidate(commit, onto, new, tree, moved_from="" if new == head else head)
 
 
-def _source(run: Run, head: str) -> str:
+def _find_source(run: Run, head: str) -> str:
     """Return what to build from, the integration branch or what has mended it; what undoes any of it is rejected."""
-    source = mending.source(run, LANDING, head)
-    if fault := candidates.check_mended(run, LANDING, source):
-        run.tell(mending.reject(run, LANDING).value, "rejected", fault.reason)
-        source = mending.source(run, LANDING, head)
+    mend = run.standing(LANDING).mend
+    source = mending.find_source(run.repo, mend, head)
+    if fault := candidates.check_mended(run.pool, run.place, mend, source):
+        kind = mending.reject(run, LANDING)
+        run.tell(kind.value if kind else "fix", "rejected", fault.reason)
+        source = mending.find_source(run.repo, run.standing(LANDING).mend, head)
     return source
+
+
+def _merge(run: Run, onto: str, source: str, head: str) -> str | Conflict:
+    """Merge onto main; return the tree, or what keeps them apart."""
+    merged = merges.merge(run.repo, onto, source, merges.provide(run.pool, run.place, head))
+    verdict = conflicts.classify(run.repo, merged)
+    if verdict.cls is Class.MEDIUM:
+        return Conflict(verdict.cls, verdict.reason, Need(Kind.RESOLVE, onto, source, head,
+                                                          _tell_conflict(run, onto, source, verdict)))  # fmt: skip
+    if verdict.cls is Class.HEAVY:
+        return Conflict(verdict.cls, verdict.reason)
+    tree = edits.edit(run.repo, merged.tree, {path: git.decode(text) for path, text in verdict.resolved.items()})
+    base = run.repo.merge_base(onto, source) or onto
+    changed = run.repo.changed(base, source) if base != onto else []
+    lost = completeness.find_dropped(run.repo, onto, source, tree, changed) if base != onto else ""
+    return Conflict(Class.HEAVY, lost) if lost else tree
+
+
+def _tell_conflict(run: Run, onto: str, source: str, verdict: Verdict) -> dict[str, object]:
+    base = run.repo.merge_base(onto, source) or onto
+    told = remedies.describe(run, base, onto, source, verdict.files)
+    return {**told, "reason": verdict.reason, "notes": "", "others": [], "target": run.history.main}
 
 
 def _commit_mended(run: Run, onto: str, head: str, tree: str) -> str:
     """Make the commit of the integration branch that holds what sessions have mended."""
-    mend = run.mend(LANDING) or {}
-    subjects = "\n".join(f"* {one_line(str(commit['subject']))}" for commit in mend.get("commits") or ())
-    fixed = mend.get("kind") == Kind.FIX
-    subject = "fix: what the gates found before the landing" if fixed else f"Merge {run.main} into {run.branch}"
+    mend, history = run.standing(LANDING).mend, run.history
+    subjects = "\n".join(f"* {one_line(commit.subject)}" for commit in (mend.commits if mend else ()))
+    fixed = mend is not None and mend.kind is Kind.FIX
+    subject = "fix: what the gates found before the landing" if fixed else f"Merge {history.main} into {history.branch}"
     parents = [head] if run.repo.is_ancestor(onto, head) else [head, onto]
-    return run.repo.commit_tree(tree, parents, f"{subject}\n\n{subjects}\n", float(mend["ended"]))
+    return run.repo.commit_tree(tree, parents, f"{subject}\n\n{subjects}\n", mend.ended if mend else 0.0)
 
 
-def fix(run: Run, candidate: Candidate, values: dict[str, Any]) -> Need:
+def need_fix(run: Run, candidate: Candidate, failure: Failure) -> Need:
     """Say what a session has to mend when a gate refuses the candidate."""
     of = candidate.moved_from or candidate.head
-    values = {**values, "diff": followups.diff(run, candidate.onto, candidate.commit, ()), "target": run.main}
+    values = {
+        "reason": failure.reason, "command": failure.command, "target": run.history.main,
+        "log": masking.read_end(Path(failure.log), remedies.MOST_LOG),
+        "diff": trees.show_changes(run.repo, candidate.onto, candidate.commit),
+    }  # fmt: skip
     return Need(Kind.FIX, candidate.commit, candidate.commit, of, values)
 
 
-def _describe(run: Run, onto: str, source: str, verdict: conflicts.Verdict) -> dict[str, Any]:
-    base = run.repo.merge_base(onto, source) or onto
-    return {
-        "reason": verdict.reason, "files": verdict.files, "notes": "", "others": [], "target": run.main,
-        "ours": followups.diff(run, base, onto, verdict.files),
-        "theirs": followups.diff(run, base, source, verdict.files),
-    }  # fmt: skip
-
-
-def _message(run: Run) -> str:
-    lines = [
-        f"* #{item.issue} {one_line(item.title)[:100]} ({run.facts(item.issue).word})" for item in run.items.values()
-    ]
-    return f"Merge milestone {run.number}: {one_line(run.require_plan().title)[:150]}\n\n" + "\n".join(lines) + "\n"
+def _describe(run: Run) -> str:
+    items = run.dispatch.items.values()
+    lines = [f"* #{item.issue} {one_line(item.title)[:100]} ({run.standing(item.issue).word})" for item in items]
+    title = one_line(run.milestone.require_plan().title)[:150]
+    return f"Merge milestone {run.milestone.number}: {title}\n\n" + "\n".join(lines) + "\n"

@@ -10,140 +10,97 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import dataclasses
 from pathlib import Path
-from typing import Any
 
-from work_milestone import git, sessions
-from work_milestone.plan import Item
-from work_milestone.run.run import Run
-from work_milestone.sessions import preparation, results
-from work_milestone.store.outcomes import Kind, Session
-from work_milestone.store.receipts import LANDING, write_atomic
+from work_milestone import git
+from work_milestone.git import merges
+from work_milestone.merging.needs import Need
+from work_milestone.run import Run
+from work_milestone.sessions import places, results, starts, work
+from work_milestone.store import Kind, Session, records
+from work_milestone.system import files
 from work_milestone.text import render
-
-MOST_MARKED = 20_000  # characters of conflicts that a prompt carries
-
-
-@dataclass(frozen=True)
-class Need:
-    """What is to be mended: `work` (a commit) on top of `base`; `of` is the head that the trailers will name."""
-
-    kind: Kind
-    base: str
-    work: str
-    of: str
-    values: Mapping[str, Any]
 
 
 def is_under_way(run: Run, issue: int) -> bool:
     """Tell whether a session that mends is at work, or has ended and is not judged."""
-    return run.attempt_state(issue) in ("alive", "finished", "dead") and results.kind_of(run, issue) is not Kind.WORK
+    begun = run.find_attempt(issue)[1] in ("alive", "finished", "dead")
+    return begun and results.find_kind(run, issue) is not Kind.WORK
 
 
-def source(run: Run, issue: int, head: str) -> str:
+def find_source(repo: git.Repo, mend: records.Mend | None, head: str) -> str:
     """Return the commit to build from: what has mended `head`, else that itself."""
-    mend = run.mend(issue) or {}
-    made = mend.get("head") if mend.get("of") == head else None
-    return str(made) if made and run.repo.resolve(str(made)) else head
+    made = mend.head if mend and mend.of == head else None
+    return made if made and repo.resolve(made) else head
 
 
-def reject(run: Run, issue: int) -> Kind:
+def reject(run: Run, issue: int) -> Kind | None:
     """Take back what the latest session brought, for it is not what it should be; return what that was for.
 
     Its commits are pinned.
     """
-    mend = run.mend(issue) or {}
-    if mend.get("head"):
-        run.repo.move(preparation.attempt_ref(run, issue, int(mend["attempt"])), str(mend["head"]))
-    kept = {key: value for key, value in mend.items() if key not in ("version", "step", "status", "ended")}
-    before = mend.get("before") or {}
-    run.folder.write(run.folder.receipt(issue, "mend"), "mend", "rejected", **(kept | dict(before)))
-    return Kind(mend["kind"])
+    mend = run.standing(issue).mend
+    if mend is None:
+        return None
+    if mend.head:
+        run.repo.move(run.history.attempt_ref(issue, mend.attempt), mend.head)
+    rejected = dataclasses.replace(mend, status="rejected", ended=0.0)
+    run.receipts.write(records.Mend.describe(rejected, mend.of, mend.before, mend.before), issue)
+    return mend.kind
 
 
 def give_up(run: Run, issue: int) -> None:
     """Take back fixes that have not made the gates green: what is tried next starts without them."""
-    mend = run.mend(issue) or {}
-    if mend.get("head") and mend.get("kind") == Kind.FIX:
+    mend = run.standing(issue).mend
+    if mend and mend.head and mend.kind is Kind.FIX:
         reject(run, issue)
 
 
-def mend(run: Run, item: Item | None, need: Need) -> Session:
+def mend(run: Run, issue: int, need: Need) -> Session:
     """Work a session that mends, and its retries."""
-    issue = item.issue if item else LANDING
-    _prepare(run, issue, item, need)
-    return sessions.see_through(
-        run, issue, lambda: _attempt(run, issue, item, need), lambda: _prepare(run, issue, item, need)
-    )
+    _prepare(run, issue, need)
+    return work.see_through(run, issue, lambda: _attempt(run, issue, need), lambda: _prepare(run, issue, need))
 
 
 def take_up(run: Run, issue: int) -> None:
     """See a session that mends, begun by an earlier run, to its end."""
-    sessions.take_up(run, issue)
+    starts.take_up(run, issue)
 
 
-def _attempt(run: Run, issue: int, item: Item | None, need: Need) -> Session:
-    number = run.folder.attempts(issue) + 1
-    if preparation.is_anothers(run, issue):
-        _prepare(run, issue, item, need)
-    prompt = run.folder.attempt(issue, number) / "prompt.md"
-    write_atomic(prompt, _prompt(run, issue, item, need))
-    begun = sessions.start(run, issue, item, prompt, of=need.of, merged=need.work)
-    sessions.await_end(run, issue, number, begun.wait)
+def _attempt(run: Run, issue: int, need: Need) -> Session:
+    number = run.milestone.folder.attempts(issue) + 1
+    if places.is_anothers(run, issue):
+        _prepare(run, issue, need)
+    prompt = run.milestone.folder.attempt(issue, number) / "prompt.md"
+    files.write_atomic(prompt, _write_prompt(run, issue, need))
+    begun = starts.start(run, issue, prompt, of=need.of, merged=need.work)
+    starts.await_end(run, issue, number, begun.wait)
     return results.judge(run, issue, number)
 
 
-def _prepare(run: Run, issue: int, item: Item | None, need: Need) -> None:
+def _prepare(run: Run, issue: int, need: Need) -> None:
     """Take a worktree and bring it to where the session starts."""
-    if _is_cut_short(run, issue, need) and preparation.resume_worktree(run, issue, run.mend(issue), need.kind):
-        preparation.claim_worktree(run, issue, item)
-        return
-    branch = preparation.branch_of(run, item)
-    place = preparation.take_worktree(run, issue, branch, need.base, need.kind)
-    if need.kind is Kind.RESOLVE:
-        quiet = ("-c", "merge.conflictStyle=zdiff3", "-c", "rerere.enabled=false", "-c", "commit.gpgsign=false")
-        how = ("--no-commit", "--no-ff", "--quiet", "--no-verify-signatures", "--no-autostash")
-        run.repo.call(*quiet, "merge", *how, need.work, cwd=place, accept=(0, 1), env=run.pool.environment())
-    preparation.claim_worktree(run, issue, item)
+    earlier = run.standing(issue).mend
+    if not (_is_cut_short(run, issue, earlier, need) and places.resume(run, issue, earlier, need.kind)):
+        place = places.take(run, issue, need.base, need.kind)
+        if need.kind is Kind.RESOLVE:
+            merges.begin(run.repo, place, need.work, run.pool.environment())
+    places.claim(run, issue)
 
 
-def _is_cut_short(run: Run, issue: int, need: Need) -> bool:
+def _is_cut_short(run: Run, issue: int, earlier: records.Mend | None, need: Need) -> bool:
     """Tell whether the latest session that mends was to do just what is needed now."""
-    number = int((run.mend(issue) or {}).get("attempt") or 0)
-    session = run.folder.load(run.folder.attempt(issue, number) / "session.json") or {}
-    return (session.get("kind"), session.get("of"), session.get("merged")) == (need.kind, need.of, need.work)
+    session = run.receipts.load(records.Started, issue, earlier.attempt if earlier else 0)
+    return session is not None and (session.kind, session.of, session.merged) == (need.kind, need.of, need.work)
 
 
-def _prompt(run: Run, issue: int, item: Item | None, need: Need) -> str:
-    worktree = run.folder.load(run.folder.receipt(issue, "worktree")) or {}
-    plan = run.require_plan()
-    earlier = {"status": "", "detail": "", **(run.mend(issue) or {})}
-    template = "resume.md.j2" if worktree.get("conversation") else f"{need.kind.value}.md.j2"
+def _write_prompt(run: Run, issue: int, need: Need) -> str:
+    taken, plan = places.require(run, issue), run.milestone.require_plan()
+    template = "resume.md.j2" if taken.conversation else f"{need.kind.value}.md.j2"
     return render.render(
-        run.root, template, plan=plan, item=item, title=preparation.title_of(run, item),
-        branch=worktree["branch"], integration_branch=run.branch, gates=plan.gates,
-        marked=_marked(run, Path(worktree["path"])) if need.kind is Kind.RESOLVE else "",
-        earlier=earlier, attempt=worktree["attempt"], **need.values,
+        run.milestone.root, template, plan=plan, item=run.dispatch.items.get(issue), title=places.name(run, issue),
+        branch=taken.branch, integration_branch=run.history.branch, gates=plan.gates,
+        marked=merges.show_conflicts(run.repo, Path(taken.path)) if need.kind is Kind.RESOLVE else "",
+        earlier=run.standing(issue).mend or records.Work(status="", attempt=0), attempt=taken.attempt, **need.values,
     )  # fmt: skip
-
-
-def _marked(run: Run, place: Path) -> str:
-    """Return the conflicts as they stand in a worktree, markers included, as many as a prompt should carry."""
-    paths = git.split(run.repo.call("diff", "--name-only", "-z", "--diff-filter=U", cwd=place).stdout)
-    found: list[str] = []
-    for path in dict.fromkeys(paths):
-        inside = False
-        found.append(f"--- {path}")
-        try:
-            text = (place / path).read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        for number, line in enumerate(text.splitlines(), 1):
-            inside = inside or line.startswith("<<<<<<< ")
-            if inside:
-                found.append(f"{number}: {line}")
-            inside = inside and not line.startswith(">>>>>>> ")
-    text = "\n".join(found)
-    return text if len(text) <= MOST_MARKED else f"{text[:MOST_MARKED]}\n[cut; the worktree has all of it]"

@@ -1,8 +1,6 @@
 """Remedies: the sessions that resolve or fix what an item's merge ran into, after which it queues again.
 
 Rules:
-- A conflict of medium class is resolved, and again where the resolution was not one; a gate's refusal is fixed. For
-  anything else a person is waited for.
 - They are bounded (`mends`): who keeps failing gives way. Fixes that have not made the gates green are taken back.
 - A session that an earlier run has begun is taken up, whatever the bound is now: it is paid for.
 """
@@ -12,105 +10,86 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from work_milestone import gates
-from work_milestone.conflicts import Class
-from work_milestone.merging import mending
-from work_milestone.merging import queue as merge_queue
-from work_milestone.merging.mending import Need
+from work_milestone.git import trees
+from work_milestone.merging import mending, queue
+from work_milestone.merging.needs import Need, brings_anything, find_kind, is_outdated
 from work_milestone.plan import Item
-from work_milestone.run import followups, integration
-from work_milestone.run.run import Run
-from work_milestone.store.outcomes import Kind, Merge, Session
-from work_milestone.store.receipts import Receipt
+from work_milestone.run import Run, Standing, followups, step
+from work_milestone.store import Kind, MergeStatus, Session, records
 from work_milestone.system import process
+from work_milestone.text import masking
+
+MOST_LOG = 8000  # bytes of a gate's log that a prompt carries
+MOST_NOTES = 2000  # characters of what another session has said
 
 
 def is_mended(run: Run, item: Item) -> bool:
     """Tell whether no session is to mend what the item's merge ran into, and none is doing so."""
-    if not run.facts(item.issue).mergeable or run.was_refused(item.issue):
+    standing = run.standing(item.issue)
+    if not standing.mergeable or standing.was_refused:
         return True
-    wanted = run.settings.mends and _wanted(run, item)
+    wanted = run.milestone.settings.mends and find_kind(standing)
     return not wanted and not mending.is_under_way(run, item.issue)
 
 
+@step(is_done=is_mended, leaves=records.Mend)
 def mend(run: Run, item: Item) -> None:
     """Have sessions mend what the item's merge ran into, as often as the settings allow, and merge again."""
     _mend(run, item)
-    if run.facts(item.issue).merge is Merge.GATE and not process.stopping.is_set():
+    if run.standing(item.issue).merging is MergeStatus.GATE and not process.stopping.is_set():
         mending.give_up(run, item.issue)
 
 
 def _mend(run: Run, item: Item) -> None:
-    left = run.settings.mends
+    left = run.milestone.settings.mends
     while not (is_mended(run, item) or process.stopping.is_set()):
-        before = run.mend(item.issue)
+        before = run.standing(item.issue)
         if mending.is_under_way(run, item.issue):
             mending.take_up(run, item.issue)  # an earlier run has begun it: it is paid for, whatever the bound is now
-        elif left and _is_outdated(run, item):
-            merge_queue.merge_in_turn(run, item)
+        elif left and is_outdated(before, run.history.head()):
+            queue.merge_in_turn(run, item)
             continue
-        elif not left or mending.mend(run, item, _need(run, item)) is Session.STOPPED:
+        elif not left or not _try(run, before):
             return
         left = max(0, left - 1)
-        if _brought_anything(run, item, before):
-            merge_queue.merge_in_turn(run, item)
+        if brings_anything(before, run.standing(item.issue), run.history.head()):
+            queue.merge_in_turn(run, item)
 
 
-def _is_outdated(run: Run, item: Item) -> bool:
-    """Tell whether the branch has moved since a conflict was met: a merge costs nothing, and may be clean by now."""
-    receipt = run.merge(item.issue) or {}
-    met = receipt.get("status") == Merge.CONFLICT and not receipt.get("mended")
-    return met and receipt.get("onto") != integration.head(run)
+def _try(run: Run, standing: Standing) -> bool:
+    """Have a session mend; tell whether it came to an end of its own."""
+    need = _find_need(run, standing)
+    return need is not None and mending.mend(run, standing.issue, need) is not Session.STOPPED
 
 
-def _brought_anything(run: Run, item: Item, before: Receipt | None) -> bool:
-    """Tell whether there is anything new to merge: another commit, or another head to merge it onto.
-
-    A gate is asked again in any case: one that fails but sometimes costs less than a further session.
-    """
-    if run.facts(item.issue).merge is Merge.GATE:
-        return True
-    mended = (run.mend(item.issue) or {}).get("head") != (before or {}).get("head")
-    return mended or (run.merge(item.issue) or {}).get("onto") != integration.head(run)
-
-
-def _wanted(run: Run, item: Item) -> Kind | None:
-    """Say what kind of session the item's merge asks for, None when one would not help."""
-    receipt, merge = run.merge(item.issue) or {}, run.facts(item.issue).merge
-    if merge is Merge.GATE and run.stands(receipt.get("candidate")):
-        return Kind.FIX
-    resolvable = merge is Merge.CONFLICT and receipt.get("class") == Class.MEDIUM
-    return Kind.RESOLVE if resolvable or (merge is Merge.DROPPED and receipt.get("mended")) else None
-
-
-def _need(run: Run, item: Item) -> Need:
-    """Gather what such a session starts from and is told."""
-    receipt, result = run.merge(item.issue) or {}, run.result(item.issue) or {}
-    head = str(result.get("head"))
-    if _wanted(run, item) is Kind.FIX:
-        candidate, log = str(receipt["candidate"]), Path(str(receipt["log"]))
+def _find_need(run: Run, standing: Standing) -> Need | None:
+    """Gather what such a session starts from and is told; None where there is nothing that was refused."""
+    work, merge = standing.work, standing.merge
+    if work is None or work.head is None or merge is None:
+        return None
+    if find_kind(standing) is Kind.FIX:
         values = {
-            "reason": receipt["reason"], "command": receipt["command"], "log": gates.read_log(log, 8000),
-            "diff": followups.diff(run, str(receipt["onto"]), candidate, ()), "target": run.branch,
+            "reason": merge.reason, "command": merge.command, "target": run.history.branch,
+            "log": masking.read_end(Path(merge.log), MOST_LOG),
+            "diff": trees.show_changes(run.repo, merge.onto, merge.candidate),
         }  # fmt: skip
-        return Need(Kind.FIX, candidate, candidate, head, values)
-    onto, source = integration.head(run), mending.source(run, item.issue, head)
-    return Need(Kind.RESOLVE, onto, source, head, _describe_conflict(run, item, result, receipt, onto, source))
-
-
-def _describe_conflict(
-    run: Run, item: Item, result: Receipt, receipt: Receipt, onto: str, source: str
-) -> dict[str, Any]:
-    """Gather what a resolution is told: the reason, both sides' changes and reports."""
+        return Need(Kind.FIX, merge.candidate, merge.candidate, work.head, values)
+    onto, source = run.history.head(), mending.find_source(run.repo, standing.mend, work.head)
     base = run.repo.merge_base(onto, source) or onto
-    files = [str(name) for name in receipt.get("files", ())]
-    others = followups.others(run, item, base, onto, files)
+    others = followups.find_others(run, standing.issue, base, onto, merge.files)
+    told = {"reason": merge.reason, "notes": work.notes, "others": [(run.dispatch.items[issue], _read_notes(run, issue))
+                                                                    for issue in others]}  # fmt: skip
+    return Need(Kind.RESOLVE, onto, source, work.head, {**told, **describe(run, base, onto, source, merge.files)})
+
+
+def describe(run: Run, base: str, onto: str, source: str, files: tuple[str, ...]) -> dict[str, Any]:
+    """Say what both sides of a conflict did to the files of it."""
     return {
-        "reason": receipt.get("reason", ""),
-        "files": files,
-        "target": run.branch,
-        "notes": str(result.get("notes", "")),
-        "others": [(run.items[issue], str((run.result(issue) or {}).get("notes", ""))[:2000]) for issue in others],
-        "ours": followups.diff(run, base, onto, files),
-        "theirs": followups.diff(run, base, source, files),
-    }
+        "files": files, "target": run.history.branch, "ours": trees.show_changes(run.repo, base, onto, files),
+        "theirs": trees.show_changes(run.repo, base, source, files),
+    }  # fmt: skip
+
+
+def _read_notes(run: Run, issue: int) -> str:
+    work = run.standing(issue).work
+    return work.notes[:MOST_NOTES] if work else ""

@@ -1,38 +1,27 @@
-"""plan."""
+"""The dispatch plan: which items a milestone has, in which waves, and what may run beside what.
 
-from work_milestone.plan.model import (
-    MAX_NUMBER,
-    ConflictGroup,
-    Gates,
-    Item,
-    Money,
-    Number,
-    Plan,
-    PlanSummary,
-    Priority,
-    Seconds,
-    Status,
-    Text,
-    Wave,
-    list_plans,
-    load_plan,
-    plan_path,
-)
+Takes a file that people write; gives items in waves, every fault told at once with its line. Follow-up items are laid
+over it, in waves behind its own; `edges` says what each item waits for. Rule: a plan is valid as a whole or not used.
+"""
+
+from work_milestone.plan.followups import FollowUp, Reason
+from work_milestone.plan.loading import list_plans, load_plan, plan_path
+from work_milestone.plan.model import MAX_NUMBER, Gates, Item, Money, Plan, Seconds, Text, Wave
 
 __all__ = [
     "MAX_NUMBER",
-    "ConflictGroup",
+    "FollowUp",
     "Gates",
     "Item",
     "Money",
-    "Number",
     "Plan",
-    "PlanSummary",
-    "Priority",
+    "Reason",
     "Seconds",
-    "Status",
     "Text",
     "Wave",
+    "branches",
+    "edges",
+    "followups",
     "list_plans",
     "load_plan",
     "plan_path",

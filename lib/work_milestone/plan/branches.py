@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from work_milestone.text.lines import shown
+from work_milestone.text import shown
 
 MAX_SLUG = 50
 MAX_BYTES = 200  # a branch is a file of that name with `.lock` behind it, deep in a folder

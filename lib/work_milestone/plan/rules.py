@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from work_milestone.plan import branches
-from work_milestone.text.lines import shown
-from work_milestone.text.yaml_files import DocumentPath, Positions
+from work_milestone.text import shown, yaml_files
 
 
 def mappings(value: Any) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -22,7 +21,7 @@ def mappings(value: Any) -> Iterator[tuple[int, dict[str, Any]]]:
         yield from ((index, element) for index, element in enumerate(value) if isinstance(element, dict))
 
 
-def _items(plan: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any], dict[str, Any], DocumentPath]]:
+def _items(plan: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any], dict[str, Any], yaml_files.DocumentPath]]:
     """Give each item as its wave's number by position, its wave, itself, and its path."""
     for index, wave in mappings(plan.get("waves")):
         for place, item in mappings(wave.get("items")):
@@ -37,7 +36,7 @@ def _name(item: dict[str, Any]) -> str:
     return f"#{shown(item.get('issue'))}"
 
 
-def check(plan: dict[str, Any], number: int, positions: Positions) -> None:
+def check(plan: dict[str, Any], number: int, positions: yaml_files.Positions) -> None:
     """Keep in the positions whatever is wrong between the parts of the plan of milestone `number`."""
     _check_milestone(plan, number, positions)
     _check_waves(plan, positions)
@@ -45,7 +44,7 @@ def check(plan: dict[str, Any], number: int, positions: Positions) -> None:
     _check_order(plan, positions)
 
 
-def _check_milestone(plan: dict[str, Any], number: int, positions: Positions) -> None:
+def _check_milestone(plan: dict[str, Any], number: int, positions: yaml_files.Positions) -> None:
     milestone = plan.get("milestone")
     if not isinstance(milestone, dict):
         return
@@ -58,7 +57,7 @@ def _check_milestone(plan: dict[str, Any], number: int, positions: Positions) ->
         positions.blame(("milestone", "integration_branch"), f"{shown(branch)} {fault}; {remedy}")
 
 
-def _check_waves(plan: dict[str, Any], positions: Positions) -> None:
+def _check_waves(plan: dict[str, Any], positions: yaml_files.Positions) -> None:
     """Refuse waves that are not numbered 1, 2, 3 in order, and issues that stand twice."""
     before = 0
     for index, wave in mappings(plan.get("waves")):
@@ -77,7 +76,7 @@ def _check_waves(plan: dict[str, Any], positions: Positions) -> None:
             first[issue] = positions.at((*path, "issue")).removeprefix(f"{positions.name}:")
 
 
-def _check_groups(plan: dict[str, Any], positions: Positions) -> None:
+def _check_groups(plan: dict[str, Any], positions: yaml_files.Positions) -> None:
     """Refuse groups that are unknown, stand twice, or have two items in one parallel wave."""
     groups: set[int] = set()
     for index, group in mappings(plan.get("conflict_groups")):
@@ -101,7 +100,7 @@ def _check_groups(plan: dict[str, Any], positions: Positions) -> None:
             positions.blame((*path, "conflict_group"), f"{what} in parallel wave {wave_number}; {remedy}")
 
 
-def _check_order(plan: dict[str, Any], positions: Positions) -> None:
+def _check_order(plan: dict[str, Any], positions: yaml_files.Positions) -> None:
     """Refuse what an item depends on when it is not in an earlier wave."""
     # Of two items with one issue the first counts.
     waves = {_whole(item.get("issue")): wave_number for wave_number, _, item, _ in reversed([*_items(plan)])}
@@ -123,7 +122,7 @@ def _check_order(plan: dict[str, Any], positions: Positions) -> None:
             positions.blame((*path, "depends_on", place), fault)
 
 
-def unknown_titles(plan: dict[str, Any], positions: Positions) -> Iterator[str]:
+def unknown_titles(plan: dict[str, Any], positions: yaml_files.Positions) -> Iterator[str]:
     """Note the titles in the conflict groups of a valid plan that no item has."""
     titles = {item["title"] for _, _, item, _ in _items(plan)}
     for index, group in mappings(plan.get("conflict_groups")):

@@ -1,5 +1,7 @@
-"""preflight."""
+"""Preflight: what can be known to fail, said before anything starts, all at once.
 
-from work_milestone.preflight.checks import STALE_DAYS, call_line, check, notes
+Takes a run; gives every fault with path, cause and the next command, or the run folder in use, what earlier runs left
+adopted. Rules: a check looks and changes nothing; no session is paid for what could have been said before.
+"""
 
-__all__ = ["STALE_DAYS", "call_line", "check", "notes"]
+__all__ = ["checks"]

@@ -1,27 +1,10 @@
-"""report."""
+"""The report: where a run stands, for people at a terminal.
 
-from work_milestone.report.table import (
-    COLORS,
-    MOST_ROWS,
-    WIDE,
-    Page,
-    Row,
-    closing_line,
-    print_plans,
-    print_status,
-    print_summary,
-    rows,
-)
+Takes a run; gives a table of its items, what is not merged with why and the next command, and one line for all of it;
+and what a wave made, for the sessions of later ones.
+Rule: told from records and git alone, so that it is right at any time and from any terminal.
+"""
 
-__all__ = [
-    "COLORS",
-    "MOST_ROWS",
-    "WIDE",
-    "Page",
-    "Row",
-    "closing_line",
-    "print_plans",
-    "print_status",
-    "print_summary",
-    "rows",
-]
+from work_milestone.report.table import Page
+
+__all__ = ["Page", "relay", "summary", "verdicts"]

@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from work_milestone.store import records
 from work_milestone.system import process
 
 MOST = 300.0  # seconds that a row of passing failures waits at most
@@ -119,3 +120,13 @@ class Breaker:
             finally:
                 self._sleepers.discard(words)
         process.require_running()
+
+
+def find_renewal(refused: records.Refused, now: float) -> float | None:
+    """Return when a quota is renewed, as it was told at a session's end; None when nobody knows.
+
+    It is never longer until then than it was at that end, whatever the clock has been set to since.
+    """
+    until, ended = refused.until or 0.0, refused.started + refused.elapsed
+    known = ended - RECENT < until <= ended + FARTHEST
+    return min(until, now + until - ended) if known else None

@@ -1,4 +1,4 @@
-"""Follow-up items: made of what a merge could not bring, or of what a session left, and put into the backlog.
+"""Follow-up items of a run: made of what a merge could not bring, or of what a session left, and put into the backlog.
 
 Rules:
 - A follow-up is in the overlay before what makes it necessary is written down, and an origin has one at most: so a
@@ -16,128 +16,118 @@ import re
 from collections.abc import Iterator, Sequence
 
 from work_milestone import backlog
-from work_milestone.backlog import files as backlog_files
 from work_milestone.backlog import new_task
 from work_milestone.git import trees
-from work_milestone.plan import MAX_NUMBER, Item
-from work_milestone.run import tasks as backlog_sync
-from work_milestone.run.context import TRAILER, Groomed
+from work_milestone.plan import MAX_NUMBER, FollowUp, Item, Reason
 from work_milestone.run.run import Run
-from work_milestone.store.outcomes import Session
-from work_milestone.store.overlay import FollowUp, Kind
-from work_milestone.store.receipts import Receipt
-from work_milestone.system.errors import BacklogError, MilestoneError
-from work_milestone.text import render
-from work_milestone.text.lines import count, one_line
+from work_milestone.run.steps import step
+from work_milestone.run.tasks import Changes
+from work_milestone.store import Session, records
+from work_milestone.system import BacklogError, MilestoneError
+from work_milestone.text import count, one_line, render
 
-LABELS = {Kind.CONFLICT: "conflict-resolution", Kind.REST: "follow-up"}
-MOST_FILES = 100  # that a command line names
-MOST_DIFF = 20_000  # characters of a side's changes that a prompt carries
+LABELS = {Reason.CONFLICT: "conflict-resolution", Reason.REST: "follow-up"}
 
 
-def add(run: Run, item: Item, kind: Kind, result: Receipt, onto: str, files: Sequence[str] = ()) -> FollowUp | None:
+def is_dispatched(run: Run) -> bool:
+    """Tell whether every follow-up stands in a wave of this graph."""
+    return not run.dispatch.followups.keys() & set(run.dispatch.waiting)
+
+
+@step(is_done=is_dispatched)
+def require_dispatched(run: Run) -> None:
+    """Raise MilestoneError when follow-ups came up, which the next generation's graph dispatches."""
+    if waiting := run.dispatch.waiting:
+        names = ", ".join(f"#{issue}" for issue in waiting[:20])
+        raise MilestoneError(
+            f"{count(len(waiting), 'follow-up')} to be worked: {names}; doit milestone n={run.milestone.number}"
+        )
+
+
+def add(
+    run: Run, item: Item, kind: Reason, work: records.Work, onto: str, files: Sequence[str] = ()
+) -> FollowUp | None:
     """Add the follow-up of an item, and return it; None when the bound of generations is reached."""
-    known = run.followup_of(item.issue)
+    known = run.dispatch.followup_of(item.issue)
     if known is not None:
         return known
-    own = run.followups.get(item.issue)
+    own = run.dispatch.followups.get(item.issue)
     generation = (own.generation if own else 0) + 1
-    if generation > run.settings.generations:
+    if generation > run.milestone.settings.generations:
         return None
-    base, head = str(result["base"]), str(result["head"])
-    against = others(run, item, base, onto, files) if kind is Kind.CONFLICT else ()
+    against = find_others(run, item.issue, work.base, onto, files) if kind is Reason.CONFLICT else ()
     one = FollowUp(
         issue=_next_issue(run), title=_title(run, item, kind, against), origin=item.issue, kind=kind,
-        generation=generation, head=head, base=base, onto=onto, branch=str(result.get("branch", "")),
-        notes=str(result.get("notes", ""))[:4000], files=tuple(files), against=against,
+        generation=generation, head=str(work.head), base=work.base, onto=onto, branch=work.branch,
+        notes=work.notes[:4000], files=tuple(files), against=against,
     )  # fmt: skip
-    run.add_followup(one)
+    run.dispatch.add(one)
     write_missing(run)
     run.tell("follow-up", "added", f"#{one.issue} {one_line(one.title)[:100]}", issue=item.issue)
     return one
 
 
-def is_dispatched(run: Run) -> bool:
-    """Tell whether every follow-up stands in a wave of this graph."""
-    return not run.followups.keys() & run.items.keys() - run.dispatched.keys()
+def find_others(run: Run, issue: int, base: str, onto: str, files: Sequence[str]) -> tuple[int, ...]:
+    """Name the other items whose squash commits brought the other side of a conflict."""
+    found = run.history.find_others(base, onto, files)
+    return tuple(other for other in found if other in run.dispatch.items and other != issue)
 
 
-def require_dispatched(run: Run) -> None:
-    """Raise MilestoneError when follow-ups came up, which the next generation's graph dispatches."""
-    waiting = [issue for issue in run.items if issue not in run.dispatched]
-    if waiting:
-        names = ", ".join(f"#{issue}" for issue in waiting[:20])
-        raise MilestoneError(f"{count(len(waiting), 'follow-up')} to be worked: {names}; doit milestone n={run.number}")
-
-
-def _title(run: Run, item: Item, kind: Kind, against: Sequence[int]) -> str:
+def _title(run: Run, item: Item, kind: Reason, against: Sequence[int]) -> str:
     title = one_line(item.title)
-    if kind is Kind.REST:
+    if kind is Reason.REST:
         return f"Finish: {title.removeprefix('Finish: ')}"[:300]
-    others = ", ".join(one_line(run.items[issue].title) for issue in against) or run.branch
+    others = ", ".join(one_line(run.dispatch.items[issue].title) for issue in against) or run.history.branch
     return f"Resolve merge conflict: {title} vs {others}"[:300]
 
 
 def _next_issue(run: Run) -> int:
     """Return a number that neither the plan nor the backlog as it now is nor an earlier run has given away."""
-    taken = {*run.items, *run.recorded, *run.folder.issues()}
-    if run.backlog:
-        taken |= run.backlog.content.tasks.keys()
-        on_disk = backlog_files.load_backlog(run.root)
+    taken = {*run.dispatch.items, *run.dispatch.recorded, *run.milestone.folder.issues()}
+    if run.tasks.groomed:
+        taken |= run.tasks.groomed.content.tasks.keys()
+        on_disk = backlog.load_backlog(run.milestone.root)
         taken |= on_disk.tasks.keys() if on_disk else set()
     after = max(taken) + 1
     return after if after <= MAX_NUMBER else next(number for number in range(1, after) if number not in taken)
 
 
-# -- the backlog
+# -- what they are about
 
 
 def describe(run: Run, one: FollowUp) -> str:
     """Say what a follow-up is about, for people and for its session."""
-    others = [run.items[issue] for issue in one.against if issue in run.items]
-    partial = one.kind is Kind.REST or (run.result(one.origin) or {}).get("status") == Session.PARTIAL
+    items, origin = run.dispatch.items, run.standing(one.origin).work
+    others = [items[issue] for issue in one.against if issue in items]
+    partial = one.is_rest or (origin is not None and origin.outcome is Session.PARTIAL)
+    works = [(other, run.standing(other.issue).work) for other in others]
     return render.render(
-        run.root, "followup.md.j2", followup=one, origin=run.items[one.origin], others=others, partial=partial,
-        origin_text=backlog_sync.describe(run, run.items[one.origin])[0] if partial else "",
-        approaches=[(other, str((run.result(other.issue) or {}).get("notes", ""))[:2000]) for other in others],
-        integration_branch=run.branch,
+        run.milestone.root, "followup.md.j2", followup=one, origin=items[one.origin], others=others, partial=partial,
+        origin_text=run.tasks.describe(one.origin)[0] if partial else "",
+        approaches=[(other, work.notes[:2000] if work else "") for other, work in works],
+        integration_branch=run.history.branch,
     )  # fmt: skip
 
 
 def diffs(run: Run, one: FollowUp) -> dict[str, str]:
     """Return both sides' changes to the files that conflict, for the prompt."""
-    if one.kind is not Kind.CONFLICT:
+    if one.is_rest:
         return {}
     base = run.repo.merge_base(one.head, one.onto) or one.base
-    return {"theirs": diff(run, base, one.head, one.files), "ours": diff(run, base, one.onto, one.files)}
+    return {name: trees.show_changes(run.repo, base, side, one.files)
+            for name, side in (("theirs", one.head), ("ours", one.onto))}  # fmt: skip
 
 
-def others(run: Run, item: Item, base: str, onto: str, files: Sequence[str]) -> tuple[int, ...]:
-    """Name the items whose squash commits brought the other side of a conflict."""
-    # Where a file stands against a folder, git tells the file by a name of its own: `name~branch`.
-    names = {name for path in files[:MOST_FILES] for name in (path, path.partition("~")[0])}
-    paths = [f":(literal,top){name}" for name in sorted(names)]
-    touched = set(run.repo.text("log", "--format=%H", f"{base}..{onto}", "--", *paths).split())
-    found = [int(trailers.get(f"{TRAILER}-Item", "0")) for commit, trailers in
-             run.repo.trailers(TRAILER, f"{base}..{onto}") if commit in touched]  # fmt: skip
-    return tuple(dict.fromkeys(issue for issue in reversed(found) if issue in run.items and issue != item.issue))
+# -- in the backlog
 
 
-def diff(run: Run, old: str, new: str, files: Sequence[str]) -> str:
-    """Return the changes between two commits in some files, as much of them as a prompt should carry."""
-    paths = [f":(literal,top){name}" for name in files[:MOST_FILES]]
-    done = run.repo.call("diff", "--no-color", "--no-ext-diff", "--no-textconv", old, new, "--", *paths)
-    text = done.stdout[: 4 * MOST_DIFF].decode(errors="replace")
-    return text if len(text) <= MOST_DIFF else f"{text[:MOST_DIFF]}\n[cut; the whole: git diff {old[:12]} {new[:12]}]\n"
-
-
-def missing(run: Run, tree: str) -> dict[str, str | None]:
+def find_missing(run: Run, tree: str) -> Changes:
     """Return the files of follow-ups that a tree's tracked backlog does not have yet."""
-    if run.backlog is None or not run.backlog.tracked or not run.followups:
+    if run.tasks.tracked is None or not run.dispatch.followups:
         return {}
-    found = backlog_files.read_backlog(trees.read_files(run.repo, tree, *backlog_files.PLACES))
-    made: dict[str, str | None] = {}
-    for one in run.followups.values():
+    found = run.tasks.read_tree(tree)
+    made: Changes = {}
+    for one in run.dispatch.followups.values():
         if one.issue not in found.tasks:
             with _noted(run, one):
                 path, text = _task(run, found, one)
@@ -147,15 +137,16 @@ def missing(run: Run, tree: str) -> dict[str, str | None]:
 
 def write_missing(run: Run) -> None:
     """Put follow-ups into a backlog that git does not track: those that a killed run has not put there, too."""
-    if run.backlog is None or run.backlog.tracked:
+    content = run.tasks.untracked
+    if content is None:
         return
-    missing = [one for one in run.followups.values() if one.issue not in run.backlog.content.tasks]
+    missing = [one for one in run.dispatch.followups.values() if one.issue not in content.tasks]
     for one in missing:
-        if not run.settled(one.issue):
+        if not run.is_settled(one.issue):
             with _noted(run, one):
-                backlog_files.write_task(run.root, *_task(run, run.backlog.content, one))
-    content = backlog_files.load_backlog(run.root) if missing else None
-    run.backlog = Groomed(content, tracked=False) if content else run.backlog
+                backlog.write_task(run.milestone.root, *_task(run, content, one))
+    if missing:
+        run.tasks.reload()
 
 
 @contextlib.contextmanager
@@ -168,8 +159,8 @@ def _noted(run: Run, one: FollowUp) -> Iterator[None]:
 
 
 def _task(run: Run, found: backlog.Backlog, one: FollowUp) -> tuple[str, str]:
-    origin = found.tasks.get(one.origin)
-    plan = run.require_plan()
+    origin, work = found.tasks.get(one.origin), run.standing(one.origin).work
+    plan = run.milestone.require_plan()
     like = origin or next(iter(found.tasks.values()), None)
     source = found.files[like.path] if like else ""
     prefix = re.search(r"^id:\s*['\"]?([A-Za-z][A-Za-z_-]*-)", source, re.MULTILINE)
@@ -177,7 +168,7 @@ def _task(run: Run, found: backlog.Backlog, one: FollowUp) -> tuple[str, str]:
     milestone = (origin.milestone if origin else None) or (f"m-{known.number}" if known else str(plan.number))
     return new_task.render(
         one.issue, one.title, prefix=prefix[1] if prefix else "TASK-", status=new_task.first_status(found),
-        milestone=milestone, priority=run.items[one.origin].priority, labels=[LABELS[one.kind]],
+        milestone=milestone, priority=run.dispatch.items[one.origin].priority, labels=[LABELS[one.kind]],
         # Its origin's date, so that a candidate which is built again is the same one.
-        description=describe(run, one), created=float((run.result(one.origin) or {}).get("ended", 0)),
+        description=describe(run, one), created=work.ended if work else 0.0,
     )  # fmt: skip

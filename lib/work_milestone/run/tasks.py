@@ -10,108 +10,155 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
+from functools import cached_property
+from typing import NamedTuple
 
 from work_milestone import backlog, git
-from work_milestone.backlog import files as backlog_files
-from work_milestone.backlog import front_matter
 from work_milestone.git import trees
 from work_milestone.plan import Item
-from work_milestone.run.run import Run
-from work_milestone.text.lines import one_line
+from work_milestone.run.dispatch import Dispatch
+from work_milestone.run.milestone import Milestone
+from work_milestone.text import one_line
+
+Changes = dict[str, str | None]  # of files by path; None takes one away
 
 
-def describe(run: Run, item: Item) -> tuple[str, tuple[str, ...]]:
-    """Return an item's description and acceptance criteria, empty without a backlog."""
-    task = run.backlog.content.tasks.get(item.issue) if run.backlog else None
-    return (task.description, task.acceptance_criteria) if task else ("", ())
+class Groomed(NamedTuple):
+    """A backlog, and whether git tracks it."""
+
+    content: backlog.Backlog
+    tracked: bool
 
 
-def faults(run: Run) -> Iterator[str]:
-    """Say how plan and backlog differ, with the files that could not be read where that may be why."""
-    if run.backlog is None or run.plan is None or not run.items:
-        return
-    content = run.backlog.content
-    done = {issue for issue in run.items if run.facts(issue).settled}
-    waiting = {issue for issue in run.followups if issue in content.tasks and content.tasks[issue].is_open}
-    stale = backlog.compare(
-        content.tasks, set(run.plan.items) | waiting, run.plan.number, run.plan.title, merged=done, closed_by_run=done,
-        milestones=content.milestones,
-    )  # fmt: skip
-    if not stale:
-        return
-    told = {"added since": stale.added, "not in the backlog": stale.removed, "closed since": stale.closed}
-    for what, issues in told.items():
-        if issues:
-            names = ", ".join(_name(run, issue) for issue in issues[:20])
-            yield f"{run.plan.path}: the plan is stale, {what}: {names}; groom milestone {run.plan.number} again"
-    yield from content.faults
+class Tasks:
+    """The backlog of one milestone; `find_rev` names the commit where one that git tracks is read."""
 
+    def __init__(
+        self, milestone: Milestone, repo: git.Repo, dispatch: Dispatch, find_rev: Callable[[], str | None]
+    ) -> None:
+        self._milestone = milestone
+        self._repo = repo
+        self._dispatch = dispatch
+        self._find_rev = find_rev
 
-def _name(run: Run, issue: int) -> str:
-    task = run.backlog.content.tasks.get(issue) if run.backlog else None
-    title = task.title if task else run.items[issue].title if issue in run.items else ""
-    return f"#{issue} {one_line(title)[:60]}".rstrip()
+    @cached_property
+    def groomed(self) -> Groomed | None:
+        """The backlog: git's where git tracks one, else what lies in the checkout, None when there is none."""
+        rev = self._find_rev()
+        blobs = trees.read_files(self._repo, rev, *backlog.PLACES) if rev else {}
+        if any(path.startswith("backlog/tasks/") for path in blobs):
+            return Groomed(backlog.read_backlog(blobs), tracked=True)
+        content = backlog.load_backlog(self._milestone.root)
+        return Groomed(content, tracked=False) if content else None
 
+    @property
+    def tracked(self) -> backlog.Backlog | None:
+        """The backlog where git tracks it."""
+        return self.groomed.content if self.groomed and self.groomed.tracked else None
 
-def notes(run: Run) -> Iterator[str]:
-    """Say what the backlog has to do with the run."""
-    if run.backlog is None:
-        yield "no backlog (backlog/tasks/*.md): prompts carry the plan's titles alone"
-        return
-    content, plan = run.backlog.content, run.plan
-    yield from content.faults
-    if plan and not backlog.compare(content.tasks, set(run.items), plan.number, plan.title,
-                                    milestones=content.milestones).known:  # fmt: skip
-        yield f"the backlog does not know milestone {plan.number}: prompts carry the plan's titles alone"
+    @property
+    def untracked(self) -> backlog.Backlog | None:
+        """The backlog where git does not track it."""
+        return self.groomed.content if self.groomed and not self.groomed.tracked else None
 
+    def read_tree(self, tree: str) -> backlog.Backlog:
+        """Read the backlog that a tree holds."""
+        return backlog.read_backlog(trees.read_files(self._repo, tree, *backlog.PLACES))
 
-def done(run: Run, item: Item, tree: str, when: float) -> dict[str, str | None]:
-    """Return what a tree's backlog changes to when an item is done: nothing where git does not track it."""
-    if run.backlog is None or not run.backlog.tracked:
-        return {}
-    tasks = run.backlog.content.tasks
-    if item.issue in run.followups:  # its file may be newer than what was read at the beginning
-        tasks = backlog_files.read_backlog(trees.read_files(run.repo, tree, *backlog_files.PLACES)).tasks
-    mine = [tasks[issue] for issue in (item.issue, *run.settles(item.issue)) if issue in tasks]
-    found = {task: trees.read_file(run.repo, tree, task.path) for task in mine if _is_ours(run, task)}
-    return {task.path: _done(task, git.decode(blob), when) for task, blob in found.items() if blob is not None}
+    def reload(self) -> None:
+        """Read again what lies in the checkout."""
+        content = backlog.load_backlog(self._milestone.root)
+        self.groomed = Groomed(content, tracked=False) if content else self.groomed
 
+    def describe(self, issue: int) -> tuple[str, tuple[str, ...]]:
+        """Return an item's description and acceptance criteria, empty without a backlog."""
+        task = self.groomed.content.tasks.get(issue) if self.groomed else None
+        return (task.description, task.acceptance_criteria) if task else ("", ())
 
-def write_done(run: Run, item: Item, when: float) -> None:
-    """Set an item done in a backlog that git does not track."""
-    if run.backlog is None or run.backlog.tracked:
-        return
-    for issue in (item.issue, *run.settles(item.issue)):
-        task = run.backlog.content.tasks.get(issue)
-        if task is not None and _is_ours(run, task):
-            text = run.backlog.content.files[task.path]
-            backlog_files.write_task(run.root, task.path, _done(task, text, when))
+    # -- whether the plan fits
 
+    def find_faults(self, settled: Collection[int]) -> Iterator[str]:
+        """Say how plan and backlog differ, with the files that could not be read where that may be why."""
+        plan, items = self._milestone.plan, self._dispatch.items
+        if self.groomed is None or plan is None or not items:
+            return
+        content, done = self.groomed.content, set(settled)
+        waiting = {issue for issue in self._dispatch.followups
+                   if issue in content.tasks and content.tasks[issue].is_open}  # fmt: skip
+        stale = backlog.compare(
+            content.tasks, set(plan.items) | waiting, plan.number, plan.title, merged=done, closed_by_run=done,
+            milestones=content.milestones,
+        )  # fmt: skip
+        if not stale:
+            return
+        told = {"added since": stale.added, "not in the backlog": stale.removed, "closed since": stale.closed}
+        for what, issues in told.items():
+            if issues:
+                names = ", ".join(self._name(issue) for issue in issues[:20])
+                yield f"{plan.path}: the plan is stale, {what}: {names}; groom milestone {plan.number} again"
+        yield from content.faults
 
-def closed(run: Run, tree: str) -> dict[str, str | None]:
-    """Return what a tree's backlog changes to when the milestone is closed."""
-    if run.backlog is None or run.plan is None or not run.backlog.tracked:
-        return {}
-    content = backlog_files.read_backlog(trees.read_files(run.repo, tree, *backlog_files.PLACES))
-    return backlog.close_milestone(content.files, run.plan.number, run.plan.title)
+    def _name(self, issue: int) -> str:
+        task = self.groomed.content.tasks.get(issue) if self.groomed else None
+        item = self._dispatch.items.get(issue)
+        title = task.title if task else item.title if item else ""
+        return f"#{issue} {one_line(title)[:60]}".rstrip()
 
+    def find_notes(self) -> Iterator[str]:
+        """Say what the backlog has to do with the run."""
+        if self.groomed is None:
+            yield "no backlog (backlog/tasks/*.md): prompts carry the plan's titles alone"
+            return
+        content, plan = self.groomed.content, self._milestone.plan
+        yield from content.faults
+        if plan and not backlog.compare(content.tasks, set(self._dispatch.items), plan.number, plan.title,
+                                        milestones=content.milestones).known:  # fmt: skip
+            yield f"the backlog does not know milestone {plan.number}: prompts carry the plan's titles alone"
 
-def close(run: Run) -> None:
-    """Close the milestone in a backlog that git does not track."""
-    if run.backlog is None or run.plan is None or run.backlog.tracked:
-        return
-    content = backlog_files.load_backlog(run.root)
-    if content is not None:
-        backlog_files.write_changes(run.root, backlog.close_milestone(content.files, run.plan.number, run.plan.title))
+    # -- what a run changes
+
+    def set_done(self, item: Item, tree: str, when: float) -> Changes:
+        """Return what a tree's backlog changes to when an item is done: nothing where git does not track it."""
+        if self.tracked is None:
+            return {}
+        is_new = item.issue in self._dispatch.followups  # its file may be newer than what was read at the beginning
+        tasks = (self.read_tree(tree) if is_new else self.tracked).tasks
+        mine = [tasks[issue] for issue in self._settled_by(item) if issue in tasks]
+        found = {task: trees.read_file(self._repo, tree, task.path) for task in mine if self._is_ours(task)}
+        return {task.path: _done(task, git.decode(blob), when) for task, blob in found.items() if blob is not None}
+
+    def write_done(self, item: Item, when: float) -> None:
+        """Set an item done in a backlog that git does not track."""
+        for issue in self._settled_by(item) if self.untracked else ():
+            task = self.untracked.tasks.get(issue) if self.untracked else None
+            if self.untracked and task is not None and self._is_ours(task):
+                text = self.untracked.files[task.path]
+                backlog.write_task(self._milestone.root, task.path, _done(task, text, when))
+
+    def _settled_by(self, item: Item) -> tuple[int, ...]:
+        return (item.issue, *self._dispatch.settled_by(item.issue))
+
+    def set_closed(self, tree: str) -> Changes:
+        """Return what a tree's backlog changes to when the milestone is closed."""
+        plan = self._milestone.plan
+        if plan is None or self.tracked is None:
+            return {}
+        return backlog.close_milestone(self.read_tree(tree).files, plan.number, plan.title)
+
+    def close(self) -> None:
+        """Close the milestone in a backlog that git does not track."""
+        plan, root = self._milestone.plan, self._milestone.root
+        content = backlog.load_backlog(root) if plan and self.untracked else None
+        if plan and content is not None:
+            backlog.write_changes(root, backlog.close_milestone(content.files, plan.number, plan.title))
+
+    def _is_ours(self, task: backlog.Task) -> bool:
+        """Tell whether a task belongs to the milestone: a stray one with the same number is left alone."""
+        plan, known = self._milestone.require_plan(), self.groomed.content.milestones if self.groomed else ()
+        return backlog.belongs(task, plan.number, plan.title, known)
 
 
 def _done(task: backlog.Task, text: str, when: float) -> str:
-    return front_matter.set_status(text, task.done, updated=datetime.fromtimestamp(when, UTC), path=task.path)
-
-
-def _is_ours(run: Run, task: backlog.Task) -> bool:
-    """Tell whether a task belongs to the milestone: a stray one with the same number is left alone."""
-    plan, known = run.require_plan(), run.backlog.content.milestones if run.backlog else ()
-    return backlog.belongs(task, plan.number, plan.title, known)
+    return backlog.set_status(text, task.done, updated=datetime.fromtimestamp(when, UTC), path=task.path)

@@ -1,29 +1,8 @@
-"""sessions."""
+"""Sessions: an item in, a judged attempt out.
 
-from work_milestone.sessions.work import (
-    DEPTH,
-    UNDECIDED,
-    adopt,
-    await_end,
-    await_quota,
-    depth,
-    is_done,
-    see_through,
-    start,
-    take_up,
-    work,
-)
+Takes an item (or what is to be mended) and its worktree; gives the record of what came of it, its commits safe in a
+ref. Rules: the latest attempt decides, and what an earlier run has begun is taken up, never started beside; success is
+the agent's word and git's; no commit of an agent is lost; an environment is a list of what is allowed.
+"""
 
-__all__ = [
-    "DEPTH",
-    "UNDECIDED",
-    "adopt",
-    "await_end",
-    "await_quota",
-    "depth",
-    "is_done",
-    "see_through",
-    "start",
-    "take_up",
-    "work",
-]
+__all__ = ["environment", "places", "preparation", "progress", "results", "starts", "work"]

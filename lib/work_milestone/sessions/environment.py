@@ -1,17 +1,28 @@
-"""The environment of a session: a list of what is allowed, what its agent reads, and what the settings add.
+"""Where a session starts: in its own worktree, with an environment that means that tree.
 
-Rule: a key or a password that happens to stand in the user's shell is no agent's business. What nobody has named is
-left out, and so is what would lead an agent out of its worktree (PYTHONPATH, GIT_DIR).
+Rules:
+- The environment is a list of what is allowed, what its agent reads, and what the settings add: a key or a password
+  that happens to stand in the user's shell is no agent's business. What nobody has named is left out, and so is what
+  would lead an agent out of its worktree (PYTHONPATH, GIT_DIR).
+- Nothing starts anywhere else, or where `prove` shows that another tree would be tested.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from work_milestone import git
-from work_milestone.agents.api import Agent
+from work_milestone.agents import Agent
+from work_milestone.git import checkouts
+from work_milestone.run import Run
 from work_milestone.settings import SessionSettings, Settings
+from work_milestone.store import records
+from work_milestone.system import MilestoneError, command, files
+from work_milestone.text import last_line, shown
+
+PROOF = 120.0  # seconds that `prove` may take
 
 COMMON = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LC_*", "XDG_*", "CI"),
@@ -44,3 +55,46 @@ def make(run: Settings, settings: SessionSettings, agent: Agent, config: Mapping
     names = (*COMMON, *agent.passes, *run.pass_env, *(own.pass_env if own else ()))
     chosen = {**agent.environment, **choose(names, os.environ), **run.set_env}
     return git.environment(config=config, base=chosen)
+
+
+def require_place(run: Run, taken: records.Worktree) -> None:
+    """Raise MilestoneError unless a session would start where it should: nothing starts anywhere else."""
+    place = Path(taken.path)
+    # A session that goes on may have been cut short in a rebase: where it ends is looked at then.
+    begun = None if taken.conversation else (taken.branch, taken.base)
+    wrong = checkouts.find_misplacement(run.repo, place, begun)
+    if wrong:
+        run.pool.drop(place)
+        raise MilestoneError(f"{wrong}; it is taken away, and made anew by the same line")
+
+
+def find_writable(run: Run, place: Path) -> tuple[str, ...]:
+    """Find the folders outside of a worktree that git writes to when it commits there."""
+    own = checkouts.git_dir(place)
+    shared = (run.repo.common / name for name in ("objects", "refs", "logs"))
+    return tuple(str(path) for path in ((own, *shared) if own else shared))
+
+
+def require_proof(run: Run, issue: int, place: Path, env: Mapping[str, str]) -> None:
+    """Raise MilestoneError unless what `prove` prints lies inside the worktree: elsewhere another tree is tested."""
+    if run.milestone.settings.prove is None:
+        return
+    log, errors = (run.milestone.folder.item(issue) / f"prove.{name}" for name in ("log", "err"))
+    argv = ["/bin/sh", "-c", run.milestone.settings.prove]
+    done = command.run(argv, cwd=place, env=env, log=log, errors=errors, timeout=PROOF)
+    told = [line for line in files.read_end(log).splitlines() if line.strip()]
+    line = shown(run.milestone.settings.prove)
+    if done.code or not told:
+        words = done.reason or last_line(files.read_end(errors)) or "it printed nothing"
+        raise MilestoneError(f"prove: {line} (exit {done.code}, in {place}): {words}; no session starts there")
+    for path in told:
+        if not files.is_there(place / path):
+            raise MilestoneError(
+                f"prove: {line} says {shown(path, 200)}, which names nothing that is there; have it print paths alone, "
+                f'like python -c "import pkg; print(pkg.__file__)"; no session starts there'
+            )
+        if not (place / path).resolve().is_relative_to(place.resolve()):
+            raise MilestoneError(
+                f"prove: {line} says {shown(path, 200)}, which is outside of {place}: a session would work on one tree "
+                f"and test another; mend what is linked into worktrees (links), or set_env"
+            )

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from work_milestone.agents.api import Agent, Progress, find_objects
-from work_milestone.run.run import Run
+from work_milestone.agents import Agent, Progress, find_objects
+from work_milestone.run import Run
 from work_milestone.supervision import attempts
-from work_milestone.text.lines import count
+from work_milestone.text import count
 
 LOOK = 1.0  # seconds
 TELL = 300.0  # seconds between two lines on one session
@@ -86,7 +86,7 @@ def _look(one: _Watched) -> None:
     if time.monotonic() - one.told >= TELL:
         one.told = time.monotonic()
         if said := describe(one.progress):
-            one.run.tell("spawn", "working", said, issue=one.issue or None)
+            one.run.tell("spawn", "working", said, issue=one.issue)
 
 
 def _read(path: Path, offset: int, agent: Agent, progress: Progress) -> int:

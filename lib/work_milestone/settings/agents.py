@@ -13,8 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from work_milestone.plan import Text
-from work_milestone.text import fields
-from work_milestone.text.lines import shown
+from work_milestone.text import fields, shown
 
 BUILT_IN = ("claude", "codex", "gemini", "opencode", "command")
 MODELS = {"claude": "sonnet"}  # that are asked for by default; the others are left to the program

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from work_milestone.system.files import private
+from work_milestone.system import files
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Journal:
         line = json.dumps(asdict(event))
         with self._lock:
             try:
-                with open(self.path, "a", encoding="ascii", opener=private) as file:
+                with open(self.path, "a", encoding="ascii", opener=files.private) as file:
                     file.write(line + "\n")
             except OSError:
                 pass  # a full disk is told by the receipts, which matter

@@ -19,8 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from work_milestone.system import process, process_table
-from work_milestone.system.errors import LockedError, ProcessError, ReceiptError
+from work_milestone.system import LockedError, ProcessError, ReceiptError, process, process_table
 
 # Imported, it is compiled once; run as a script, at each start.
 SUPERVISE = "import sys; sys.path.append(sys.argv[1]); import supervisor; sys.exit(supervisor.main(sys.argv[2:]))"

@@ -4,22 +4,15 @@ Rules:
 - Ctrl-C and TERM end the sessions too; a closed terminal leaves them at work, to be adopted.
 - The second of them kills: it is a supervisor's second TERM.
 - What a run was started to ignore it ignores, as under nohup.
-- No signal waits for a session's end before it is heeded, whichever thread the kernel gave it to.
+- Python leaves its handlers to the first thread: who waits there looks up now and then (`graph.waiting`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import signal
 import threading
-from typing import Any
-
-from doit import runner
 
 from work_milestone.system import process
-
-SLICE = 0.5  # seconds between two looks at whether a signal came
 
 
 class _Steps:
@@ -51,25 +44,8 @@ at_work = _Steps()
 heard: list[int] = []
 
 
-class Results(queue.Queue[Any]):
-    """A queue of doit's, on which the first thread does not wait without looking up.
-
-    Python leaves its handlers to that thread, and a signal does not wake it that reaches another thread, or this one
-    in the instant between its last look and the wait.
-    """
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """Take the next one."""
-        if not block or timeout is not None or threading.current_thread() is not threading.main_thread():
-            return super().get(block, timeout)
-        while True:
-            with contextlib.suppress(queue.Empty):
-                return super().get(timeout=SLICE)
-
-
 def handle() -> None:
     """From now on heed them."""
-    runner.MThreadRunner.Queue = Results
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has asked for that
             signal.signal(number, _stop)

@@ -13,9 +13,10 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import BinaryIO
 
-from work_milestone.system.files import is_there
+from work_milestone.system import files
 
 MASK = "[masked]"
 LEAST = 8  # characters; a shorter value of a variable stands in too many texts by chance
@@ -68,6 +69,11 @@ def mask(text: str) -> str:
     return _pattern().sub(_hide, text)
 
 
+def read_end(path: Path, size: int = 65536) -> str:
+    """Read the end of a log without keys, as much as a person would: a gate has the user's whole environment."""
+    return mask(files.read_end(path, size))
+
+
 def mask_stream(file: BinaryIO) -> Iterator[bytes]:
     """Give what a file holds without keys, also those of several lines; what is no text stays as it is."""
     rest = b""
@@ -112,7 +118,7 @@ def _forms(value: str) -> Iterator[str]:
     """Give the forms in which a secret may be printed: as it is, within JSON, a line of it."""
     value = value.strip()
     if len(value) < LEAST or (
-        value.startswith("/") and is_there(value)
+        value.startswith("/") and files.is_there(value)
     ):  # the file that a key is in has a name that may be told
         return
     yield from (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])

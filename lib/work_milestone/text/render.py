@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from work_milestone.system.errors import RenderError
+from work_milestone.system import RenderError
 
 if TYPE_CHECKING:
     from jinja2 import Environment

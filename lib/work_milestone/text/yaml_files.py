@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from work_milestone.system.errors import PlanError
+from work_milestone.system import PlanError
 from work_milestone.text.lines import shown
 
 MAX_BYTES = 32 * 1024 * 1024

@@ -21,9 +21,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from work_milestone.system import process
-from work_milestone.system.errors import MilestoneError
-from work_milestone.text.lines import wants_color
+from work_milestone.run import Run
+from work_milestone.system import MilestoneError, process
+from work_milestone.text import wants_color
 
 NUMBER = 7
 SHOWN = 13  # the item whose steps and notes are shown: its wave is the last with a wave after it
@@ -61,7 +61,7 @@ _TO_TRY = (
 )
 
 
-def work() -> None:
+def work(_run: Run) -> None:
     """Make the repository, work its milestone, show what came of it. Raise MilestoneError when a step fails."""
     try:
         folder = Path(tempfile.mkdtemp(prefix="work-milestone-demo-")).resolve()

@@ -1,4 +1,4 @@
-"""The overlay: the follow-up items that a run has added to its plan, in a file of the run folder.
+"""Follow-up items: what takes over the rest of an item, and the waves that they are worked in. Pure.
 
 Rules:
 - A follow-up takes over what is left of one item, its origin: the rest of partial work, or a conflict that nobody
@@ -7,71 +7,61 @@ Rules:
   follow-up is of the next generation. Generations are bounded, so a run always ends.
 - What depends on an origin comes after the follow-ups, in waves of its own, as long as they are not settled.
 - A follow-up whose origin is gone from the plan, or whose number the plan has given to another item, is not worked;
-  it stays in the file, for a plan may be set back.
-- Each stands in the merge receipt of its origin too, so that a damaged file loses none.
+  it stays on record, for a plan may be set back.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from work_milestone.plan.model import MAX_NUMBER, Item, Wave
+from work_milestone.text import one_line
 
-from work_milestone.plan import Item, Number, Text, Wave
-from work_milestone.store.receipts import RunFolder
-from work_milestone.text.lines import one_line
-
-Commit = Annotated[str, Field(pattern=r"\A[0-9a-f]{40,64}\z")]
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
 
 
-class Kind(StrEnum):
+class Reason(StrEnum):
     """Why there is a follow-up."""
 
     CONFLICT = "conflict"
     REST = "rest"
 
 
-class FollowUp(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class FollowUp:
     """A follow-up item. `head` is the commit of the origin's that was merged in part, or could not be merged.
 
-    `against` names the items on the other side of a conflict, `onto` the integration branch's head then.
+    `against` names the items on the other side of a conflict, `onto` the integration branch's head then. Raises
+    ValueError for what can be none.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    issue: Number
-    title: Text
-    origin: Number
-    kind: Kind
-    generation: Number
-    head: Commit
-    base: Commit
-    onto: Commit
-    branch: str
+    issue: int
+    title: str
+    origin: int
+    kind: Reason
+    generation: int
+    head: str
+    base: str
+    onto: str
+    branch: str = ""
     notes: str = ""
     files: tuple[str, ...] = ()
-    against: tuple[Number, ...] = ()
+    against: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        numbers = (self.issue, self.origin, self.generation, *self.against)
+        if not (all(0 < number <= MAX_NUMBER for number in numbers) and self.title.strip()):
+            raise ValueError("no number of an item, or no title")
+        if not all(_COMMIT.fullmatch(commit) for commit in (self.head, self.base, self.onto)):
+            raise ValueError("no id of a commit")
 
-def load(folder: RunFolder) -> dict[int, FollowUp]:
-    """Read the follow-ups by issue. Raise ReceiptError when a newer version of this tool wrote them."""
-    kept = [(folder.load(folder.receipt(issue, "merge")) or {}).get("followup") for issue in sorted(folder.issues())]
-    receipt = folder.load(folder.path / "overlay.json") or {}
-    found: dict[int, FollowUp] = {}
-    for row in (*kept, *receipt.get("items", ())):
-        with contextlib.suppress(ValidationError):
-            one = FollowUp.model_validate(row)
-            found[one.issue] = one
-    return found
-
-
-def write(folder: RunFolder, followups: Iterable[FollowUp]) -> None:
-    """Write the overlay down."""
-    rows = [one.model_dump(mode="json") for one in followups]
-    folder.write(folder.path / "overlay.json", "overlay", "written", durable=True, items=rows)
+    @property
+    def is_rest(self) -> bool:
+        """Tell whether it is the rest of partial work, and not a conflict."""
+        return self.kind is Reason.REST
 
 
 def fit(followups: Mapping[int, FollowUp], items: Mapping[int, Item]) -> dict[int, FollowUp]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from work_milestone.plan import Item
-from work_milestone.run.run import Run
-from work_milestone.system.errors import MilestoneError
+from work_milestone.run import Run, step
+from work_milestone.system import MilestoneError
 
 
 def is_settled(run: Run, item: Item) -> bool:
     """Tell whether nothing is left to do for an item."""
-    return run.settled(item.issue)
+    return run.is_settled(item.issue)
 
 
+@step(is_done=is_settled)
 def require_settled(run: Run, item: Item) -> None:
     """Raise MilestoneError with the item's state and its reason, unless it is settled."""
-    facts = run.facts(item.issue)
-    if not facts.settled:
-        raise MilestoneError(f"#{item.issue} {facts.word}: {facts.reason or 'not done'}")
+    standing = run.standing(item.issue)
+    if not standing.settled:
+        raise MilestoneError(f"#{item.issue} {standing.word}: {standing.reason or 'not done'}")
