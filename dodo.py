@@ -1,10 +1,10 @@
 """A groomed milestone as a graph: `doit milestone n=7` builds it, `doit list n=7` shows its steps.
 
 First the branch and its baseline; per item: worktree, lock, prompt, spawn, merge, mend, and the verdict `item`; per
-wave: `wave` and `relay`; then `followups`, `gates`, `land` and `milestone`. A step is one function of the room that it is
-named with below; it leaves a receipt in `.milestone/7/`, and is done when its receipt, or git, says so. A session that
-fails or a merge that conflicts is an outcome, written in its receipt: the others go on, and the item's verdict keeps the
-landing back until it is settled.
+wave: `wave` and `relay`; then `followups`, `gates`, `land` and `milestone`. A step is one function of the room that it
+is named with below; it leaves a receipt in `.milestone/7/`, and is done when its receipt, or git, says so. A session
+that fails or a merge that conflicts is an outcome, written in its receipt: the others go on, and the item's verdict
+keeps the landing back until it is settled.
 """
 
 from collections.abc import Iterator

@@ -33,7 +33,7 @@ from work_milestone.merging.candidates import Candidate, Refusal, Squash
 from work_milestone.merging.turns import Turns
 from work_milestone.plan import FollowUp, Item, Reason
 from work_milestone.run import Run, followups, step
-from work_milestone.store import Kind, MergeStatus, records
+from work_milestone.store import Kind, records
 from work_milestone.system import GitError
 from work_milestone.text import one_line
 
@@ -59,9 +59,9 @@ def merge_in_turn(run: Run, item: Item) -> None:
     with _turns.take():
         standing = run.standing(item.issue)
         if standing.mergeable and standing.work:
-            _record(run, item, _merge(run, item, standing.work))
+            _record(run, item.issue, _merge(run, item, standing.work))
         elif not (standing.settled or standing.followed) and (unmet := run.find_unmet(item)):
-            _record(run, item, verdicts.wait([(issue, run.standing(issue).word) for issue in unmet]))
+            _record(run, item.issue, verdicts.wait([(issue, run.standing(issue).word) for issue in unmet]))
 
 
 def _merge(run: Run, item: Item, work: records.Work) -> records.Merge:
@@ -98,6 +98,7 @@ def _try(run: Run, item: Item, work: records.Work) -> records.Merge:
         return verdicts.refuse_by_gate(built, failure, onto)
     followup, words = (None, "") if work.is_whole else _follow_up(run, item, Reason.REST, work, onto)
     run.history.move(built.commit, onto)
+    _note_merged(run, item, work)
     return verdicts.succeed(work, built, standing.mend if source != work.head else None, onto, followup, words)
 
 
@@ -131,16 +132,19 @@ def _gate(run: Run, issue: int, built: Candidate) -> Failure | None:
     return baseline.judge(run, built.commit, built.tree, wanted, str(issue)).failure
 
 
-def _record(run: Run, item: Item, merge: records.Merge) -> None:
-    """Write down what became of a merge, and take note of the commits that it made."""
-    issue, work = item.issue, run.standing(item.issue).work
-    if merge.outcome is MergeStatus.MERGED and work:
-        if run.milestone.require_plan().gates.pre_merge:
-            run.repo.delete([_pin(run, issue)])
-        settled = run.dispatch.settled_by(issue) if work.is_whole else ()
-        run.history.note_part((issue, *settled), merge.head, whole=work.is_whole)
-        if work.is_whole:
-            run.tasks.write_done(item, work.ended)
+def _note_merged(run: Run, item: Item, work: records.Work) -> None:
+    """Take note of what the branch has just got: nobody is to fix that candidate any more."""
+    if run.milestone.require_plan().gates.pre_merge:
+        run.repo.delete([_pin(run, item.issue)])
+    settled = run.dispatch.settled_by(item.issue) if work.is_whole else ()
+    run.history.note_part((item.issue, *settled), str(work.head), whole=work.is_whole)
+    if work.is_whole:
+        run.tasks.write_done(item, work.ended)
+
+
+def _record(run: Run, issue: int, merge: records.Merge) -> None:
+    """Write down what became of a merge."""
+    work = run.standing(issue).work
     if merge.candidate:
         run.history.note_commit(merge.candidate)
     run.begin(issue)

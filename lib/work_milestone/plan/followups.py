@@ -46,7 +46,7 @@ class FollowUp:
     head: str
     base: str
     onto: str
-    branch: str = ""
+    branch: str
     notes: str = ""
     files: tuple[str, ...] = ()
     against: tuple[int, ...] = ()
@@ -55,6 +55,7 @@ class FollowUp:
         numbers = (self.issue, self.origin, self.generation, *self.against)
         if not (all(0 < number <= MAX_NUMBER for number in numbers) and self.title.strip()):
             raise ValueError("no number of an item, or no title")
+        self.title.encode()
         if not all(_COMMIT.fullmatch(commit) for commit in (self.head, self.base, self.onto)):
             raise ValueError("no id of a commit")
 

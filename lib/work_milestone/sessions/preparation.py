@@ -91,12 +91,12 @@ def _write_prompt(run: Run, item: Item) -> None:
         criteria=criteria,
         diffs=followups.diffs(run, followup) if followup else {},
         gates=plan.gates,
-        relay=_read_relay(run, item).strip(),
+        relay=read_relay(run, item).strip(),
     )
     files.write_atomic(run.milestone.folder.item(item.issue) / "prompt.md", text)
 
 
-def _read_relay(run: Run, item: Item) -> str:
+def read_relay(run: Run, item: Item) -> str:
     """Return what the latest wave before an item's own has told, empty when there is none."""
     for number in range(item.wave - 1, 0, -1):
         try:
