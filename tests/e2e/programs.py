@@ -23,14 +23,15 @@ from tests.e2e import harness
 from tests.e2e.stubs import Reply, Request, Stub, Text, ToolCall
 
 INSTALL = "tests/e2e/install_agents.sh"
+# Asked for when this is loaded: to the tests, HOME is a folder of their own.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "work-milestone/agents"
 LIMIT = 60  # seconds; nothing here takes as long, unless it hangs
 DONE = "I am done.\n\nSTATUS: COMPLETE\nBRANCH: a branch\nNOTES:\n{}\nBLOCKER: none"
 
 
 def link(name: str, folder: Path) -> Path:
     """Give a folder for PATH that has the binary in it; without the binary, the test is skipped."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "work-milestone/agents"
-    found = Path(os.environ.get("WORK_MILESTONE_AGENTS") or cache) / "node_modules/.bin" / name
+    found = Path(os.environ.get("WORK_MILESTONE_AGENTS") or CACHE) / "node_modules/.bin" / name
     if not found.exists():
         pytest.skip(f"{name} is not installed: {INSTALL}")
     (folder / name).symlink_to(found.resolve())
