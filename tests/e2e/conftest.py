@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import claude_code, programs
-from tests.e2e import talks as fakes
+from tests.e2e.agents import claude_code, programs
+from tests.e2e.agents.messages_stub import MessagesStub
 from tests.e2e.harness import Sandbox
-from tests.e2e.messages_stub import MessagesStub
+from tests.e2e.sessions import talks as fakes
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.e2e.harness import Sandbox, await_line, await_text, item, plan
-from tests.e2e.talks import FINISH, make, require_one_conversation, turn
+from tests.e2e.sessions.talks import FINISH, make, require_one_conversation, turn
 
 LOCKED = 'touch "$(git rev-parse --git-path index.lock)"'
 

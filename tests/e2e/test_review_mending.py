@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.harness import Sandbox, await_line, item, plan
-from tests.e2e.test_mending import APP, edit, two_sides
+from tests.e2e.merging.test_mending import APP, edit, two_sides
 
 TAKE_BOTH = "sed -i '/^<<<<<<< /d; /^||||||| /,/^=======$/d; /^>>>>>>> /d' app.txt"
 LIES = {

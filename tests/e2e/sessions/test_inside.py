@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.harness import Sandbox, item, plan
-from tests.e2e.test_mending import two_sides
+from tests.e2e.merging.test_mending import two_sides
 
 BLOCKED = "test $rc = 1 || exit 9; work; report COMPLETE"
 

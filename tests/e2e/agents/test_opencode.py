@@ -11,9 +11,10 @@ from work_milestone.agent import Call
 from work_milestone.opencode import Opencode
 from work_milestone.states import Session
 
-from tests.e2e import harness, programs
-from tests.e2e.messages_stub import MessagesStub
-from tests.e2e.stubs import Refusal, Reply, Silence, Text, ToolCall
+from tests.e2e import harness
+from tests.e2e.agents import programs
+from tests.e2e.agents.messages_stub import MessagesStub
+from tests.e2e.agents.stubs import Refusal, Reply, Silence, Text, ToolCall
 
 OPENCODE = Opencode()
 SETTINGS = programs.session_settings("opencode", model="stub/m")

@@ -12,7 +12,17 @@ from work_milestone import results
 from work_milestone.runs import Run
 
 from tests.e2e.harness import Sandbox, await_line, await_text, item, plan
-from tests.e2e.talks import FINISH, FOREVER, OVERLOADED, cost, hows, make, require_one_conversation, turn, turns
+from tests.e2e.sessions.talks import (
+    FINISH,
+    FOREVER,
+    OVERLOADED,
+    cost,
+    hows,
+    make,
+    require_one_conversation,
+    turn,
+    turns,
+)
 
 
 def journal(box: Sandbox) -> list[dict[str, Any]]:

@@ -9,10 +9,11 @@ from work_milestone import progress
 from work_milestone.agent import Progress
 from work_milestone.claude import Claude
 
-from tests.e2e import harness, programs
-from tests.e2e.claude_code import bash, commit, make, output, script
-from tests.e2e.messages_stub import USAGE, MessagesStub
-from tests.e2e.stubs import Refusal, Request, Silence, Text, ToolCall
+from tests.e2e import harness
+from tests.e2e.agents import programs
+from tests.e2e.agents.claude_code import bash, commit, make, output, script
+from tests.e2e.agents.messages_stub import USAGE, MessagesStub
+from tests.e2e.agents.stubs import Refusal, Request, Silence, Text, ToolCall
 
 TURN = USAGE["input_tokens"] + 1  # tokens, as a turn's events tell them: their last count comes with the result alone
 

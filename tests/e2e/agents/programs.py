@@ -20,9 +20,9 @@ from work_milestone.agent import Agent, Call, Outcome
 from work_milestone.settings import SessionSettings
 
 from tests.e2e import harness
-from tests.e2e.stubs import Reply, Request, Stub, Text, ToolCall
+from tests.e2e.agents.stubs import Reply, Request, Stub, Text, ToolCall
 
-INSTALL = "tests/e2e/install_agents.sh"
+INSTALL = "tests/e2e/agents/install_agents.sh"
 # Asked for when this is loaded: to the tests, HOME is a folder of their own.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "work-milestone/agents"
 LIMIT = 60  # seconds; nothing here takes as long, unless it hangs

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import Sandbox, await_line, item, plan
-from tests.e2e.talks import hows, make, turn, turns
+from tests.e2e.sessions.talks import hows, make, turn, turns
 
 Mount = Callable[..., None]
 AGAIN = "make room or give yourself the right to write there, then type the same line again"

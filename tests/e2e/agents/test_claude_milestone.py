@@ -11,10 +11,11 @@ import threading
 
 import pytest
 
-from tests.e2e import harness, programs
-from tests.e2e.claude_code import ALLOWED, bash, make, output, script
-from tests.e2e.messages_stub import MessagesStub
-from tests.e2e.stubs import Refusal, Request, Silence
+from tests.e2e import harness
+from tests.e2e.agents import programs
+from tests.e2e.agents.claude_code import ALLOWED, bash, make, output, script
+from tests.e2e.agents.messages_stub import MessagesStub
+from tests.e2e.agents.stubs import Refusal, Request, Silence
 
 OVERLOADED, TURNS, DENIED, KILLED = 42, 43, 44, 46
 ISSUES = (41, OVERLOADED, TURNS, DENIED, 45, KILLED)

@@ -18,8 +18,9 @@ from work_milestone.agent import Call, Outcome
 from work_milestone.claude import Claude
 from work_milestone.settings import SessionSettings
 
-from tests.e2e import harness, programs
-from tests.e2e.stubs import Reply, ToolCall
+from tests.e2e import harness
+from tests.e2e.agents import programs
+from tests.e2e.agents.stubs import Reply, ToolCall
 
 INSTALL = "Claude Code is not installed: pip install -e '.[e2e]'"
 ALLOWED = ("Bash(printf:*)", "Bash(git add:*)", "Bash(git commit:*)")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from email.message import Message
 from typing import Any
 
-from tests.e2e.stubs import Refusal, Reply, Request, Said, Stub, Text, ToolCall, events, own_words
+from tests.e2e.agents.stubs import Refusal, Reply, Request, Said, Stub, Text, ToolCall, events, own_words
 
 SESSION_HEADERS = ("X-Claude-Code-Session-Id", "X-Session-Id")
 USAGE = {"input_tokens": 1000, "output_tokens": 100}

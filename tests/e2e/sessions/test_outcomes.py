@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.harness import Sandbox
-from tests.e2e.talks import hows, make, turn, turns
+from tests.e2e.sessions.talks import hows, make, turn, turns
 
 LOOK = "next: doit log:1 n=3, then doit milestone n=3, or doit skip:1 n=3"
 GO_ON = "next: doit milestone n=3"

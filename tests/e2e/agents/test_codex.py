@@ -12,9 +12,10 @@ from work_milestone.agent import Call, Outcome
 from work_milestone.codex import Codex
 from work_milestone.states import Session
 
-from tests.e2e import harness, programs
-from tests.e2e.responses_stub import ResponsesStub
-from tests.e2e.stubs import Refusal, Reply, Silence, Text, ToolCall
+from tests.e2e import harness
+from tests.e2e.agents import programs
+from tests.e2e.agents.responses_stub import ResponsesStub
+from tests.e2e.agents.stubs import Refusal, Reply, Silence, Text, ToolCall
 
 CODEX = Codex()
 SETTINGS = programs.session_settings("codex")

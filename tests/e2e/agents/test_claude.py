@@ -17,10 +17,11 @@ from work_milestone.api_errors import find_renewal
 from work_milestone.claude import Claude
 from work_milestone.states import Session
 
-from tests.e2e import harness, programs
-from tests.e2e.claude_code import bash, judged, make, output, script, settings
-from tests.e2e.messages_stub import MessagesStub
-from tests.e2e.stubs import Refusal, Text, ToolCall
+from tests.e2e import harness
+from tests.e2e.agents import programs
+from tests.e2e.agents.claude_code import bash, judged, make, output, script, settings
+from tests.e2e.agents.messages_stub import MessagesStub
+from tests.e2e.agents.stubs import Refusal, Text, ToolCall
 
 LOCK = ".claude/kage-bunshin.lock"
 # More than one argument of a process can hold on Linux (128 KiB), and what a shell would not leave as it is.

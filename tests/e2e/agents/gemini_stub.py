@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from email.message import Message
 from typing import Any
 
-from tests.e2e.stubs import Refusal, Reply, Request, Said, Stub, ToolCall, own_words
+from tests.e2e.agents.stubs import Refusal, Reply, Request, Said, Stub, ToolCall, own_words
 
 _PATH = re.compile(r"/v1beta/models/[^/]+:streamGenerateContent")
 USAGE = {"promptTokenCount": 1000, "candidatesTokenCount": 100, "totalTokenCount": 1100}

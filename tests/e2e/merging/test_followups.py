@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.backlog.test_backlog import files, name, task
 from tests.e2e.harness import Sandbox, await_line, item, plan
-from tests.e2e.test_backlog import files, name, task
 
 KEEP = 'cp "$MILESTONE_PROMPT" "$OUT/prompt-$name";'
 PARTIAL = 'work; printf "STATUS: PARTIAL\\nNOTES: the ears of %s are missing\\n" "$MILESTONE_ITEM"'

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from email.message import Message
 from typing import Any
 
-from tests.e2e.stubs import Refusal, Reply, Request, Said, Stub, ToolCall, events, own_words
+from tests.e2e.agents.stubs import Refusal, Reply, Request, Said, Stub, ToolCall, events, own_words
 
 USAGE = {
     "input_tokens": 1000,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 DOIT = [sys.executable, "-m", "doit"]
 LIMIT = 100  # seconds; it takes a few, unless it hangs
 HOOKS = ("pre-commit", "commit-msg", "post-checkout", "post-merge", "reference-transaction")

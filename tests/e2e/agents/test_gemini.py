@@ -13,9 +13,10 @@ from work_milestone.agent import Call
 from work_milestone.gemini import Gemini
 from work_milestone.states import Session
 
-from tests.e2e import harness, programs
-from tests.e2e.gemini_stub import GeminiStub
-from tests.e2e.stubs import Refusal, Reply, Silence, Text, ToolCall
+from tests.e2e import harness
+from tests.e2e.agents import programs
+from tests.e2e.agents.gemini_stub import GeminiStub
+from tests.e2e.agents.stubs import Refusal, Reply, Silence, Text, ToolCall
 
 GEMINI = Gemini()
 SETTINGS = programs.session_settings("gemini", model="gemini-2.5-pro")
