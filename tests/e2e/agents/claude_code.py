@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 from work_milestone.agent import Call, Outcome
 from work_milestone.claude import Claude
 from work_milestone.settings import SessionSettings
 
 from tests.e2e import harness
 from tests.e2e.agents import programs
+from tests.e2e.agents.messages_stub import MessagesStub
 from tests.e2e.agents.stubs import Reply, ToolCall
 
 INSTALL = "Claude Code is not installed: pip install -e '.[e2e]'"
@@ -38,15 +38,6 @@ def find() -> str | None:
     return found
 
 
-def link(folder: Path) -> Path:
-    """Give a folder for PATH that has the binary in it; without the binary, the test is skipped."""
-    found = find()
-    if found is None:
-        pytest.skip(INSTALL)
-    (folder / "claude").symlink_to(Path(found).resolve())
-    return folder
-
-
 def variables(url: str) -> dict[str, str]:
     """Give what leads the binary to a stub, and to nothing else."""
     return {
@@ -57,6 +48,18 @@ def variables(url: str) -> dict[str, str]:
         "DISABLE_TELEMETRY": "1",
         "DISABLE_AUTOUPDATER": "1",
     }
+
+
+def lead(box: harness.Sandbox, url: str) -> None:
+    box.env |= variables(url)
+
+
+def _find() -> Path | None:
+    found = find()
+    return Path(found) if found else None
+
+
+PROGRAM = programs.Program(name="claude", find=_find, missing=INSTALL, stub=MessagesStub, lead=lead)
 
 
 def make(box: harness.Sandbox, *waves: Sequence[Mapping[str, Any]], files: Mapping[str, str] | None = None,
