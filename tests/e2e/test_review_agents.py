@@ -209,47 +209,6 @@ def test_whatever_it_prints_is_judged(mine: Sandbox, case: str) -> None:
     assert len(mine.receipt("items/1/result.json")["detail"]) <= 1000
 
 
-PROOFS = {
-    "a word": ("echo hello", "names nothing"),
-    "none": ("echo None", "names nothing"),
-    "an object": ("echo \"<module 'x' from '$PWD/README.md'>\"", "names nothing"),
-    "a name that is too long": ("printf %05000d 0", "names nothing"),
-    "a byte that no path has": ("printf 'a\\\\0b\\n'", "names nothing"),
-    "through a link": ("echo .venv/module.py", "is outside of"),
-}
-
-
-@pytest.mark.parametrize("case", PROOFS)
-def test_a_proof_names_what_there_is(box: Sandbox, case: str) -> None:
-    line, words = PROOFS[case]
-    box.write(".gitignore", ".venv\n")
-    box.write(".venv/module.py", "")
-    box.make(plan([[item(1)], [item(2, 1)]]), prove=line)
-    done = box.milestone(rc=1)
-    print(done.text)
-    assert words in done.err
-    assert "prove: " in done.out
-    assert not box.starts()
-    box.milestone("prove=echo README.md")
-    box.require_landed(1, 2)
-
-
-def test_a_proof_that_hangs_leaves_nothing_and_a_stop_ends_it(box: Sandbox) -> None:
-    box.make(plan([[item(1)]]), prove='sleep 987 & echo started > "$OUT/proving"; wait')
-    with box.start() as run:
-        await_text(box.outside / "proving", "started")
-        box.doit("stop", "n=3", rc=0)
-        assert run.wait() == 143
-    assert not box.starts()
-    box.await_idle()
-
-
-def test_a_proof_leaves_no_process(box: Sandbox) -> None:
-    box.make(plan([[item(1)]]), prove="sleep 987 & echo a warning >&2; pwd")
-    box.milestone()
-    box.require_done(1)
-
-
 @pytest.mark.parametrize("program", ["tools/mine", "./tools/mine"])
 def test_a_program_of_the_repository_that_git_does_not_have_is_started(mine: Sandbox, program: str) -> None:
     mine.write(".gitignore", "tools\n")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import Sandbox, await_line, item, plan
+from tests.e2e.harness import Sandbox, item, plan
 from tests.e2e.merging.test_mending import APP, edit, two_sides
 
 TAKE_BOTH = "sed -i '/^<<<<<<< /d; /^||||||| /,/^=======$/d; /^>>>>>>> /d' app.txt"
@@ -121,11 +121,10 @@ HELD = 'mkfifo "$OUT/go-$name" 2>/dev/null; echo began > "$OUT/began"; read line
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_resolution_is_begun_again_and_nothing_else_is(box: Sandbox, number: signal.Signals) -> None:
     two_sides(box)
-    os.mkfifo(box.outside / "began")
+    box.fifo("began")
     for name in ("1-resolve", "2-resolve"):
         box.behave(name, f"{HELD}; {GOOD}")
-    run = box.start()
-    assert await_line(box.outside / "began") == "began"
+    run = box.begin("began")
     os.kill(run.pid, number)
     assert run.wait() == 128 + number
     box.await_idle()
@@ -144,11 +143,10 @@ def test_a_stopped_resolution_is_begun_again_and_nothing_else_is(box: Sandbox, n
 @pytest.mark.parametrize("words", [(), ("mends=0",), ("mends=1",)])
 def test_a_resolution_that_outlives_its_run_is_taken_up(box: Sandbox, words: tuple[str, ...]) -> None:
     two_sides(box)
-    os.mkfifo(box.outside / "began")
+    box.fifo("began")
     for name in ("1-resolve", "2-resolve"):
         box.behave(name, f"{HELD}; {GOOD}")
-    run = box.start()
-    assert await_line(box.outside / "began") == "began"
+    run = box.begin("began")
     status = box.doit("status", "n=3").out
     assert "resolve" in status
     assert "running" in status
@@ -533,10 +531,9 @@ def test_processes_that_a_resolution_leaves_are_ended(box: Sandbox) -> None:
 
 def test_the_status_of_a_landing_that_a_session_mends(box: Sandbox) -> None:
     box.make(plan([[item(1)]], post=["test -e good"]))
-    os.mkfifo(box.outside / "began")
+    box.fifo("began")
     box.behave("landing-fix", f"{HELD}; touch good; commit 'fix: good'; report COMPLETE")
-    run = box.start()
-    assert await_line(box.outside / "began") == "began"
+    run = box.begin("began")
     assert ".milestone/3/landing/attempts" in box.doit("status", "n=3").out
     os.kill(run.pid, signal.SIGKILL)
     run.wait()

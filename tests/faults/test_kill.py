@@ -6,7 +6,6 @@ kills the run by its recorded pid.
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Mapping
 
@@ -141,7 +140,7 @@ ALONE = 'exec 8> "$OUT/gate-alive"; flock -n 8 || echo gate >> "$OUT/overlaps"; 
 
 @pytest.mark.parametrize("number", [1, 2, 4])
 def test_the_gate_of_a_run_that_was_killed_is_ended_by_the_next(box: Sandbox, undisturbed: str, number: int) -> None:
-    os.mkfifo(box.outside / "never")
+    box.fifo("never")
     make(box, gate=f'{ALONE} strike gate {number} && read -r _ < "$OUT/never"; :')
     box.milestone(rc=KILLED)
     box.milestone()
@@ -237,8 +236,7 @@ MEET = {11: 'echo > "$OUT/one"; read -r _ < "$OUT/two"', 12: 'read -r _ < "$OUT/
 
 def behave_together(box: Sandbox, scripts: Mapping[int, str]) -> None:
     """Let items 11 and 12 work at the same time: neither sees what the other brings."""
-    for name in ("one", "two"):
-        os.mkfifo(box.outside / name)
+    box.fifo("one", "two")
     for issue, script in scripts.items():
         box.behave(issue, f"{MEET[issue]}; {script}")
 

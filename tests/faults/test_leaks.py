@@ -69,7 +69,7 @@ def make(box: Sandbox, then: str, *kinds: str, **keys: object) -> Sandbox:
     """Two items, the second after the first, whose first attempt leaks and then does something; who is next waits."""
     box.env["PYTHON"] = sys.executable
     box.script("leak.py", LEAK)
-    box.run("mkfifo", str(box.outside / "begun"), str(box.outside / "go"))
+    box.fifo("begun", "go")
     leak = f'"$PYTHON" -I -S "$OUT/leak.py" {" ".join(kinds)}; {then}'
     box.behave(11, f'if [ "$MILESTONE_ATTEMPT" = 1 ]; then {leak}; else {WAIT}; fi')
     return box.make(plan([[item(11, **keys)], [item(12, 11)]]), retries=0, pass_env=["OUT", "PYTHON"])

@@ -10,15 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import Sandbox, await_line, await_text, item, plan
+from tests.e2e.harness import Sandbox, await_text, item, plan
 
 JOURNAL = ".milestone/3/journal.jsonl"
 FOREVER = "tail -f /dev/null"
 
 
 def make(box: Sandbox, *waves: list[dict[str, Any]]) -> Sandbox:
-    for fifo in ("begun", "go"):
-        box.run("mkfifo", str(box.outside / fifo))
+    box.fifo("begun", "go")
     return box.make(plan(waves or [[item(11), item(12)], [item(13, 11)]]))
 
 
@@ -89,8 +88,7 @@ def test_a_second_stop_kills_what_does_not_heed_the_first(box: Sandbox, signal: 
 def test_a_signal_that_the_kernel_gives_to_another_thread_is_heeded(box: Sandbox, number: int, code: int) -> None:
     """As it is where one comes in the instant before the first thread begins to wait: nothing wakes that."""
     block(make(box, [item(11)]), 11)
-    run = box.start()
-    assert await_line(box.outside / "begun") == "begun"
+    run = box.begin("begun")
     os.kill(max(int(path.name) for path in Path(f"/proc/{run.pid}/task").iterdir()), number)
     assert run.wait() == code
 
@@ -98,8 +96,7 @@ def test_a_signal_that_the_kernel_gives_to_another_thread_is_heeded(box: Sandbox
 @pytest.mark.parametrize(("signal", "code"), [("HUP", 129), ("KILL", -9)])
 def test_a_closed_terminal_leaves_sessions_at_work_to_be_adopted(box: Sandbox, signal: str, code: int) -> None:
     block(make(box), 11)
-    run = box.start()
-    assert await_line(box.outside / "begun") == "begun"
+    run = box.begin("begun")
     box.run("/bin/sh", "-c", f"kill -{signal} {run.pid}")
     assert run.wait() == code
     assert "running" in box.doit("status", "n=3", rc=0).out
@@ -137,8 +134,7 @@ def test_a_session_stopped_while_no_run_was_there_is_begun_anew(box: Sandbox) ->
 
 def test_two_runs_at_once(box: Sandbox) -> None:
     block(make(box), 11)
-    run = box.start()
-    assert await_line(box.outside / "begun") == "begun"
+    run = box.begin("begun")
     second = box.milestone(rc=1)
     assert f"process {run.pid}" in second.err
     for verb in ("skip:12", "retry:12", "skip:11"):
@@ -156,8 +152,7 @@ def test_two_milestones_beside_each_other(box: Sandbox) -> None:
     box.write("plan/milestone-4-dispatch.yaml", plan([[item(21), item(22)]], number=4))
     box.git("add", "-A")
     box.git("commit", "-qm", "chore: another plan")
-    run = box.start()
-    assert await_line(box.outside / "begun") == "begun"
+    run = box.begin("begun")
     box.doit("milestone", "n=4", rc=0)
     assert {"item-21.txt", "item-22.txt"} <= box.files()
     release(box)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from work_milestone.states import Session
 
-from tests.e2e.harness import Sandbox, await_line, await_text, item, plan
+from tests.e2e.harness import Sandbox, await_text, item, plan
 
 MINE = """#!/usr/bin/env python3
 import json, os, pathlib, sys
@@ -165,7 +165,7 @@ if sys.argv[1] == "run":
 
 def test_an_agent_that_stood_in_and_was_stopped_goes_on_with_the_same_line(mine: Sandbox) -> None:
     mix(mine, [[item(1)]])
-    mine.run("mkfifo", str(mine.outside / "begun"))
+    mine.fifo("begun")
     mine.behave(
         1,
         f"""
@@ -178,8 +178,7 @@ if sys.argv[1] == "other":
     os.execlp("sleep", "sleep", "1000")
 {DONE}""",
     )
-    run = mine.start()
-    assert await_line(mine.outside / "begun") == "here"
+    run = mine.begin("begun")
     mine.doit("stop", "n=3", rc=0)
     assert run.wait() == 143
     mine.milestone()

@@ -4,27 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.harness import Sandbox, item, plan
+from tests.e2e.backlog.tasks import files, make_untracked, name, task
+from tests.e2e.harness import KILL, Sandbox, item, plan
+from tests.e2e.store.striking import KILLED, STRIKING
 
 PLAN = plan([[item(42), item(45)]])
-
-
-def task(issue: int, *, milestone: str = "m-3", status: str = "To Do") -> str:
-    return (
-        f"---\nid: TASK-{issue}\ntitle: Item {issue}\nstatus: {status}\nlabels: []\nmilestone: {milestone}\n"
-        f"dependencies: []\n---\n\n## Description\n\n<!-- SECTION:DESCRIPTION:BEGIN -->\nBecause of {issue}.\n"
-        "<!-- SECTION:DESCRIPTION:END -->\n\n## Acceptance Criteria\n<!-- AC:BEGIN -->\n"
-        f"- [ ] #1 It is {issue}\n- [ ] #2 It holds\n<!-- AC:END -->\n"
-    )
-
-
-def files(*issues: int, **keys: str) -> dict[str, str]:
-    found = {f"backlog/tasks/task-{issue} - Item-{issue}.md": task(issue, **keys) for issue in issues}
-    return {**found, "backlog/milestones/m-3 - a-milestone.md": "---\nid: m-3\ntitle: A milestone\n---\n"}
-
-
-def name(issue: int) -> str:
-    return f"backlog/tasks/task-{issue} - Item-{issue}.md"
 
 
 def test_the_prompt_has_description_and_criteria(box: Sandbox) -> None:
@@ -62,9 +46,7 @@ def test_only_what_is_merged_is_done(box: Sandbox) -> None:
 
 
 def test_an_untracked_backlog_is_written_in_place(box: Sandbox) -> None:
-    box.make(PLAN, files={".gitignore": "backlog/\n"})
-    for path, text in files(42, 45).items():
-        box.write(path, text)
+    make_untracked(box, PLAN, 42, 45)
     box.milestone()
     for issue in (42, 45):
         text = (box.root / name(issue)).read_text()
@@ -117,3 +99,24 @@ def test_a_broken_task_file(box: Sandbox) -> None:
     done = box.milestone()
     assert "task-99" in done.text
     box.require_landed(42, 45)
+
+
+@pytest.mark.parametrize("moment", ["before merge:merged", "after merge:merged"])
+def test_an_untracked_task_is_done_whenever_the_run_was_killed(box: Sandbox, moment: str) -> None:
+    make_untracked(box, plan([[item(42)]]), 42, more=STRIKING)
+    branch = "milestone/3-test"
+    if moment.startswith("after"):
+        (box.outside / "strike").write_text(moment)
+    else:
+        box.hook(
+            "reference-transaction",
+            f'[ "$1" = committed ] && [ -z "$MILESTONE_ITEM" ] && grep -q refs/heads/{branch} || exit 0\n'
+            f"git merge-base --is-ancestor {branch} main || {KILL}",
+        )
+    box.milestone(rc=KILLED)
+    (box.root / ".git/hooks/reference-transaction").unlink(missing_ok=True)
+    assert set(box.squashes(branch)) == {42}
+    box.milestone()
+    assert "status: Done" in (box.root / name(42)).read_text()
+    assert box.starts() == {42: 1}
+    box.require_clean()

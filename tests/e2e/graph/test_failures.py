@@ -143,32 +143,6 @@ def test_a_session_over_its_time_is_ended_and_tried_again(box: Sandbox) -> None:
     box.require_clean()
 
 
-def test_worktrees_left_on_other_items_branches_are_handed_out_without_a_clash(box: Sandbox) -> None:
-    """One worktree, left on the branch of whichever item failed last; then every item wants one at once."""
-    issues = range(1, 7)
-    box.make(plan([[item(issue) for issue in issues]]), retries=0)
-    for issue in issues:
-        box.behave(issue, "exit 1")
-    box.milestone("max_sessions=1", rc=1)
-    for issue in issues:
-        box.mend(issue)
-    box.milestone("max_sessions=6")
-    box.require_landed(*issues)
-    assert box.starts() == dict.fromkeys(issues, 2)
-
-
-def test_what_is_left_uncommitted_is_committed_for_it(box: Sandbox) -> None:
-    box.make(plan([[item(1)]]), files={".gitignore": "*.tmp\n"}, links=["heavy"])
-    (box.root / "heavy").mkdir()
-    box.behave(1, "work; echo more > more.txt; echo x > x.tmp; echo changed > README.md; report COMPLETE")
-    box.git("status")
-    box.milestone()
-    assert box.show("more.txt") == "more"
-    assert box.show("README.md") == "changed"
-    assert not {path for path in box.files() if path.endswith((".tmp", ".lock")) or path.startswith("heavy")}
-    assert "left uncommitted" in box.git("log", "--format=%B", "main")
-
-
 def test_a_lock_file_committed_by_force_does_not_reach_main(box: Sandbox) -> None:
     make(box).behave(1, "git add -f .claude/kage-bunshin.lock; work; report COMPLETE")
     box.milestone()

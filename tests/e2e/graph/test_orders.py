@@ -110,7 +110,7 @@ def test_one_item_alone(box: Sandbox) -> None:
 
 def test_eager_starts_an_item_as_soon_as_its_own_needs_are_merged(box: Sandbox) -> None:
     """Item 3 needs 1 alone, and 2 does not end before 3 has begun: with barriers this would never end."""
-    box.run("mkfifo", str(box.outside / "go"))
+    box.fifo("go")
     box.make(plan([[item(1), item(2)], [item(3, 1)]]), schedule="eager")
     box.behave(2, 'read word < "$OUT/go"; work; report COMPLETE')
     box.behave(3, 'echo go > "$OUT/go"; work; report COMPLETE')
@@ -177,20 +177,3 @@ def test_hostile_titles_are_titles_and_nothing_else(box: Sandbox) -> None:
         assert "".join(title.split()[:1]).strip("\x1b\t")[:20] in prompt
     box.doit("list", "n=3", rc=0)
     box.doit("status", "n=3", rc=0)
-
-
-def test_a_repository_with_everything_hostile_in_its_own_configuration(box: Sandbox) -> None:
-    """A user's settings that change what git prints or does."""
-    box.make()
-    for line in """
-        core.quotePath true | color.ui always | log.showSignature true | status.short true | merge.ff only
-        diff.noprefix true | core.abbrev 5 | pull.rebase true | log.date relative | branch.autoSetupRebase always
-        fetch.prune true | commit.template /nowhere | diff.external false | status.showUntrackedFiles no
-        core.hooksPath /nowhere | rerere.enabled true | format.pretty oneline | merge.conflictStyle zdiff3
-        checkout.defaultRemote x | commit.verbose true | trailer.separators % | core.pager false | diff.renames copies
-    """.replace("\n", "|").split("|"):
-        if words := line.split():
-            box.git("config", *words)
-    box.milestone()
-    assert len(box.git("log", "--format=%H", "--grep=^Milestone-Item: ", "main").split()) == 6
-    box.require_clean()

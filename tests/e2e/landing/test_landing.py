@@ -167,10 +167,20 @@ def remote(box: Sandbox) -> str:
     return str(bare)
 
 
+def remote_refs(box: Sandbox, remote: str) -> list[str]:
+    return box.git("--git-dir", remote, "for-each-ref", "--format=%(refname)").split()
+
+
+def protect(box: Sandbox, remote: str) -> Path:
+    """Let the remote refuse pushes to main, for as long as this hook is there."""
+    refuse = "while read old new ref; do [ $ref != refs/heads/main ] || exit 1; done"
+    return box.hook("pre-receive", refuse, Path(remote))
+
+
 def test_the_remote_gets_it(box: Sandbox, remote: str) -> None:
     box.milestone()
     assert box.git("--git-dir", remote, "rev-parse", "main") == box.rev()
-    assert box.git("--git-dir", remote, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
+    assert remote_refs(box, remote) == ["refs/heads/main"]
     box.require_clean()
 
 
@@ -194,9 +204,7 @@ def test_the_remotes_main_has_moved(box: Sandbox, remote: str) -> None:
 
 @pytest.mark.parametrize("squashed", [False, True])
 def test_a_protected_main_waits_until_somebody_has_merged_it_there(box: Sandbox, remote: str, squashed: bool) -> None:
-    hook = box.hook(
-        "pre-receive", "while read old new ref; do [ $ref != refs/heads/main ] || exit 1; done", Path(remote)
-    )
+    hook = protect(box, remote)
     main = box.rev()
     done = box.milestone(rc=1)
     assert "ready to land, but origin refuses the push to main" in done.text
@@ -212,11 +220,27 @@ def test_a_protected_main_waits_until_somebody_has_merged_it_there(box: Sandbox,
     box.git("push", "-q", "origin", "main", cwd=place)
     box.milestone()
     assert box.rev() == box.git("--git-dir", remote, "rev-parse", "main") == box.git("rev-parse", "HEAD", cwd=place)
-    assert box.git("--git-dir", remote, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
+    assert remote_refs(box, remote) == ["refs/heads/main"]
     box.require_clean()
     box.milestone()
     assert "landed" in box.doit("status", "n=3", rc=0).out
     assert box.starts() == {1: 1, 2: 1}
+
+
+def test_the_branch_pushed_for_a_refused_landing_is_gone_at_the_remote(box: Sandbox, remote: str) -> None:
+    box.behave(1, TOUCH)
+    hook = protect(box, remote)
+    assert "milestone/3-test is pushed" in box.milestone(rc=1).text
+    assert len(remote_refs(box, remote)) == 2
+    hook.unlink()
+    box.write("README.md", "mine\n")
+    assert "README.md; commit or stash" in box.milestone("allow_dirty=yes", rc=1).text
+    box.git("checkout", "-q", "--", "README.md")
+    box.milestone()
+    assert remote_refs(box, remote) == ["refs/heads/main"]
+    assert box.git("--git-dir", remote, "rev-parse", "main") == box.rev()
+    box.require_landed(1, 2)
+    box.require_clean()
 
 
 def test_a_remote_out_of_reach(box: Sandbox, remote: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.backlog.test_backlog import files, name, task
+from tests.e2e.backlog.tasks import files, name, task
 from tests.e2e.harness import Sandbox, await_line, item, plan
 
 KEEP = 'cp "$MILESTONE_PROMPT" "$OUT/prompt-$name";'

@@ -107,7 +107,7 @@ def test_eight_items_edit_one_changelog_one_import_block_and_a_function_each(box
     box.make(plan([[item(number) for number in range(1, 9)]], pre=gates), files=files, max_sessions=8)
     for number, name in enumerate(NAMES, 1):
         box.behave(number, EIGHT.format(name=name))
-        box.run("mkfifo", str(box.outside / f"meet-{number}"))
+        box.fifo(f"meet-{number}")
     box.milestone()
     assert box.mends() == {}, "nobody had to look"
     code = box.show("app.py").splitlines()

@@ -62,10 +62,10 @@ def install(box: Sandbox) -> Sandbox:
 
 
 def make(box: Sandbox, issues: Iterable[int] = (1,), **settings: Any) -> Sandbox:
-    pre = settings.pop("pre", ())
+    pre, post = settings.pop("pre", ()), settings.pop("post", ())
     files = settings.pop("files", None)
     own = {"agent": "claude", "command": None, "retries": 0, **settings}
-    return box.make(plan([[item(issue) for issue in issues]], pre=pre), files=files, **own)
+    return box.make(plan([[item(issue) for issue in issues]], pre=pre, post=post), files=files, **own)
 
 
 def turn(box: Sandbox, name: int | str, script: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Sandbox, await_line, item, plan
+from tests.e2e.harness import Sandbox, item, plan
 from tests.e2e.sessions.talks import hows, make, turn, turns
 
 Mount = Callable[..., None]
@@ -39,6 +39,18 @@ def disk(box: Sandbox, mount: Mount) -> Path:
     folder = box.root / ".milestone"
     folder.mkdir()
     mount(folder, "-t", "tmpfs", "-o", "size=1m", "tmpfs")
+    return folder
+
+
+@pytest.fixture
+def objects(box: Sandbox, mount: Mount) -> Path:
+    """Where git keeps its objects, on a disk of its own that is soon full."""
+    folder, kept = box.root / ".git/objects", box.outside / "objects"
+    box.make(plan([[item(1), item(2)]]), max_sessions=1, retries=0)
+    folder.rename(kept)
+    folder.mkdir()
+    mount(folder, "-t", "tmpfs", "-o", "size=1m", "tmpfs")
+    box.run("cp", "-r", f"{kept}/.", str(folder))
     return folder
 
 
@@ -99,6 +111,19 @@ def test_a_session_that_fills_the_disk_has_failed_and_is_not_lost(
     assert "item-1.txt" in box.files("refs/milestone/3/attempt/1/1"), "what it made is kept"
     box.require_landed(1, 2)
     box.require_clean()
+
+
+@pytest.mark.parametrize("end", ["report COMPLETE", "exit 1"])
+def test_a_session_whose_rest_git_has_no_room_for_is_not_lost(
+    box: Sandbox, objects: Path, mount: Mount, end: str
+) -> None:
+    box.behave(1, f"work; head -c 3000000 /dev/urandom > rest.bin; {end}")
+    done = box.milestone(rc=1)
+    assert "make room" in done.text, done.text
+    mount(objects, "-o", "remount,size=30m")
+    box.milestone(rc=None)
+    assert "rest.bin" in box.files("milestone/3-test" if "COMPLETE" in end else "refs/milestone/3/attempt/1/1")
+    assert box.starts()[1] == 1
 
 
 def test_a_run_folder_that_cannot_be_written(box: Sandbox, mount: Mount) -> None:
@@ -181,11 +206,10 @@ def test_what_has_had_its_turn_has_had_it_whatever_the_clock_says(clock: Sandbox
 
 def test_a_session_that_is_stopped_by_hand_is_not_begun_again_whatever_the_clock_says(clock: Sandbox) -> None:
     clock.make(plan([[item(1), item(2)]]), retries=0)
-    clock.run("mkfifo", str(clock.outside / "begun"))
+    clock.fifo("begun")
     (clock.outside / "clock").write_text("86400")
     clock.behave(1, 'rm "$OUT/clock"; echo here > "$OUT/begun"; exec sleep 1000')
-    run = clock.start()
-    await_line(clock.outside / "begun")
+    run = clock.begin("begun")
     clock.doit("stop:1", "n=3", rc=0)
     assert run.wait() == 1
     assert clock.starts() == {1: 1, 2: 1}

@@ -114,7 +114,7 @@ def test_an_end_leads_to_its_action(talks: Sandbox, case: Case) -> None:
     main = talks.rev()
     done = talks.doit(*case.line.split(), "n=3", rc=0 if case.free else 1)
 
-    told = [json.loads(line) for line in (talks.root / ".milestone/3/journal.jsonl").read_text().splitlines()]
+    told = talks.journal()
     ends = [row for row in told if row["issue"] == 1 and row["outcome"] == case.status]
     assert len(ends) == (2 if case.again and not case.free else 1)
     assert case.words in ends[0]["detail"]

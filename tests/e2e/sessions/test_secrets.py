@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import stat
 
-import pytest
-
-from tests.e2e.harness import Sandbox, item, plan
+from tests.e2e.harness import KEEP, Sandbox, item, plan
 
 KEY = "sk-ant-" + "a1B2" * 8
 TOLD = f"STATUS: COMPLETE\\nNOTES: the key is {KEY}"
@@ -67,7 +65,7 @@ def test_a_key_is_shown_to_nobody_and_told_to_no_other_session(box: Sandbox) -> 
     box.make(plan([[item(1), item(2)], [item(3, 1)]]), set_env={"SET_TOKEN": "swift-lizard-river"})
     box.behave(1, f'echo "$SET_TOKEN"; work; printf "{TOLD}"')
     box.behave(2, f'echo "{KEY} correct-horse-battery" >&2; exit 1')
-    box.behave(3, 'cp "$MILESTONE_PROMPT" "$OUT/prompt-3"; work; report COMPLETE')
+    box.behave(3, f"{KEEP}; work; report COMPLETE")
     shown = box.milestone(rc=1).text
     shown += "".join(box.doit(*words, "n=3", rc=0).text for words in (["status"], ["log:1"], ["log:2"]))
     assert "[masked]" in shown
@@ -110,28 +108,3 @@ def test_a_branch_that_looks_like_a_key_is_named_in_full(box: Sandbox) -> None:
     box.behave(1, "git switch -qc elsewhere; work")
     done = box.milestone(rc=1)
     assert "not on work/3/1-task-queue-worker-crashes" in done.out
-
-
-PROOFS = {
-    "inside": ("pwd", 0, ""),
-    "a file of its own": ("echo README.md", 0, ""),
-    "the main checkout": ('dirname "$(git rev-parse --path-format=absolute --git-common-dir)"', 1, "is outside of"),
-    "beside": ("echo ..", 1, "is outside of"),
-    "nothing": ("true", 1, "it printed nothing"),
-    "an error": ("echo no such module >&2; exit 1", 1, "no such module"),
-}
-
-
-@pytest.mark.parametrize("case", PROOFS)
-def test_a_session_starts_where_the_proof_lies_inside_its_worktree(box: Sandbox, case: str) -> None:
-    line, rc, words = PROOFS[case]
-    box.make(plan([[item(1)]]), prove=line)
-    done = box.milestone(rc=rc)
-    assert words in done.err
-    assert box.starts()[1] == (1 if rc == 0 else 0)
-    if rc:
-        assert "prove: " in done.err
-        box.write("milestone.yaml", box.root.joinpath("milestone.yaml").read_text().replace(line, "pwd"))
-        settings = json.dumps("pwd")
-        box.milestone(f"prove={json.loads(settings)}")
-    box.require_landed(1)

@@ -16,7 +16,7 @@ FOREVER = "exec sleep 1000"
 def block(box: Sandbox, *names: int | str, then: str = FOREVER) -> None:
     """Have the sessions of items say that they are at work, and then not end by themselves."""
     for name in names:
-        box.run("mkfifo", str(box.outside / f"begun-{name}"))
+        box.fifo(f"begun-{name}")
         box.behave(name, f'echo half > half-{name}.txt; echo here > "$OUT/begun-{name}"; {then}')
 
 
@@ -64,7 +64,7 @@ def test_a_run_is_stopped_from_another_terminal(three: Sandbox) -> None:
 
 def test_a_run_in_its_first_gate_is_stopped_too(box: Sandbox) -> None:
     box.make(plan([[item(1), item(2), item(3)]], pre=['. "$OUT/gate"']))
-    box.run("mkfifo", str(box.outside / "begun-gate"))
+    box.fifo("begun-gate")
     box.script("gate", f'echo here > "$OUT/begun-gate"; {FOREVER}')
     run = begin(box, "gate")
     box.doit("stop", "n=3", rc=0)
@@ -125,7 +125,7 @@ def test_one_session_is_stopped_and_the_others_go_on(three: Sandbox) -> None:
     block(three, 1)
     wait = 'read line < "$OUT/go-{}"; work; report COMPLETE'
     for issue in (2, 3):
-        three.run("mkfifo", str(three.outside / f"go-{issue}"))
+        three.fifo(f"go-{issue}")
         block(three, issue, then=wait.format(issue))
     run = begin(three, 1, 2, 3)
     done = three.doit("stop:1", "n=3", rc=0)
