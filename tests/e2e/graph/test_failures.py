@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.e2e.harness import Sandbox, item, plan
@@ -14,19 +16,11 @@ def make(box: Sandbox) -> Sandbox:
     return box.make(plan(WAVES), retries=1)
 
 
-def states(box: Sandbox) -> dict[int, str]:
-    """The state of each item, from the table of `doit status`."""
-    rows = (line.split() for line in box.doit("status", "n=3", rc=0).out.splitlines())
-    table = {int(row[0][1:]): row[3] for row in rows if row and row[0].startswith("#")}
-    assert table, box.doit("status", "n=3").text
-    return table
-
-
 def test_the_others_finish_and_the_dependents_wait(box: Sandbox) -> None:
     make(box).behave(1, "echo it broke >&2; exit 3")
     main = box.rev()
     done = box.milestone(rc=1)
-    assert states(box) == {1: "failed", 2: "merged", 3: "waiting", 4: "merged", 5: "waiting"}
+    assert box.standing() == {1: "failed", 2: "merged", 3: "waiting", 4: "merged", 5: "waiting"}
     assert box.rev() == main
     assert set(box.squashes("milestone/3-test")) == {2, 4}
     assert "#1 failed: exit 3: it broke" in done.out
@@ -66,10 +60,10 @@ def test_a_session_without_success(box: Sandbox, script: str, state: str, words:
     make(box).behave(1, script)
     main = box.rev()
     done = box.milestone(rc=1)
-    assert states(box)[1] == state
+    assert box.standing()[1] == state
     assert words in next(line for line in done.out.splitlines() if line.startswith(f"#1 {state}:"))
     assert box.rev() == main
-    assert states(box)[2] == states(box)[4] == "merged"
+    assert box.standing()[2] == box.standing()[4] == "merged"
     box.mend(1)
     box.milestone()
     box.require_landed(*ALL)
@@ -106,9 +100,9 @@ def test_a_partial_session_merges_its_part_and_keeps_the_landing_back(box: Sandb
     make(box).behave(1, 'echo half > half.txt; commit "feat: half"; report PARTIAL')
     done = box.milestone("generations=0", rc=1)
     assert "half.txt" in box.files("milestone/3-test")
-    assert states(box)[1] == "partial"
+    assert box.standing()[1] == "partial"
     assert "notes of 1" in done.out
-    assert states(box)[3] == "waiting"
+    assert box.standing()[3] == "waiting"
     box.mend(1)
     box.milestone()
     assert {"half.txt", "item-1.txt"} <= box.files()
@@ -121,7 +115,7 @@ def test_exit_75_is_tried_again_as_often_as_is_set(box: Sandbox, retries: int, s
     box.make(plan([[item(1)]]), retries=retries).behave(1, "exit 75")
     box.milestone(rc=1)
     assert box.starts() == {1: starts}
-    assert states(box) == {1: "transient"}
+    assert box.standing() == {1: "transient"}
 
 
 def test_a_second_attempt_may_succeed(box: Sandbox) -> None:
@@ -156,7 +150,7 @@ def test_a_conflict_is_recorded_and_only_the_merge_repeated(box: Sandbox) -> Non
     for issue in (1, 2):
         box.behave(issue, f"echo {issue} > README.md; commit 'docs: mine'; report COMPLETE")
     done = box.milestone("mends=0", rc=1)
-    loser = next(issue for issue, state in states(box).items() if state == "conflict")
+    loser = next(issue for issue, state in box.standing().items() if state == "conflict")
     assert loser in (1, 2)
     assert f"#{loser} conflict: medium: README.md: line 1: both sides change the same line" in done.out
     branch = box.rev("milestone/3-test")
@@ -179,7 +173,7 @@ def test_a_conflict_is_recorded_and_only_the_merge_repeated(box: Sandbox) -> Non
 def test_a_gate_that_fails_is_recorded_and_only_the_merge_repeated(box: Sandbox) -> None:
     box.make(plan(WAVES, pre=['! test -f item-1.txt || test -f "$OUT/allowed"']))
     done = box.milestone("mends=0", rc=1)
-    assert states(box) == {1: "gate", 2: "merged", 3: "waiting", 4: "merged", 5: "waiting"}
+    assert box.standing() == {1: "gate", 2: "merged", 3: "waiting", 4: "merged", 5: "waiting"}
     assert "#1 gate: gate `! test -f item-1.txt" in done.out
     assert "gates/1-1.log" in done.out
     assert "item-1.txt" not in box.files("milestone/3-test")
@@ -196,51 +190,30 @@ def test_a_gate_that_changes_files_has_failed(box: Sandbox) -> None:
     assert "changed tracked files: README.md" in box.milestone(rc=1).out
 
 
-def test_skip_and_its_dependents(box: Sandbox) -> None:
-    make(box).behave(1, "exit 1")
-    box.milestone(rc=1)
-    assert "#3 depend on it" in box.doit("skip:1", "n=3", rc=0).err
-    done = box.milestone(rc=1)
-    assert states(box) == {1: "skipped", 2: "merged", 3: "waiting", 4: "merged", 5: "waiting"}
-    assert "waits for #1 (skipped)" in done.out
-    box.doit("skip:3", "n=3", rc=0)
-    box.doit("skip:5", "n=3", rc=0)
-    box.milestone()
-    box.require_landed(2, 4)
-    box.require_clean()
-    assert box.starts() == {1: 1, 2: 1, 4: 1}
+# what is said of an item is what came last
 
 
-def test_retry_asks_for_a_new_session(box: Sandbox) -> None:
-    box.make(plan(WAVES, pre=["! grep -q bad item-1.txt"])).behave(
-        1, "echo bad > item-1.txt; commit bad; report COMPLETE"
-    )
-    box.milestone("mends=0", rc=1)
-    assert states(box)[1] == "gate"
+def reason(text: str, issue: int) -> str:
+    """The summary's line on an item."""
+    return next(line for line in text.splitlines() if re.match(rf"#{issue} \w+: ", line))
+
+
+def test_an_item_that_waited_and_then_failed_has_its_own_reason(box: Sandbox) -> None:
+    box.make(plan([[item(1)], [item(2, 1)]]), retries=0).behave(1, "exit 1")
+    box.behave(2, "echo 'no such key' >&2; exit 7")
+    assert reason(box.milestone(rc=1).out, 2) == "#2 waiting: waits for #1 (failed)"
     box.mend(1)
-    box.milestone("mends=0", rc=1)
-    assert box.starts()[1] == 1
-    box.doit("retry:1", "n=3", rc=0)
+    assert reason(box.milestone(rc=1).out, 2) == "#2 failed: exit 7: no such key"
+    status = box.doit("status", "n=3", rc=0).out
+    assert "exit 7: no such key" in status
+    assert "waits for" not in status
+
+
+def test_an_item_that_was_partial_and_then_failed_has_its_own_reason(box: Sandbox) -> None:
+    box.make(plan([[item(1)]]), retries=0).behave(1, 'echo half > half.txt; commit "feat: half"; report PARTIAL')
+    assert reason(box.milestone("generations=0", rc=1).out, 1).startswith("#1 partial: ")
+    box.behave(1, "echo 'no such key' >&2; exit 7")
+    assert reason(box.milestone(rc=1).out, 1) == "#1 failed: exit 7: no such key"
+    box.mend(1)
     box.milestone()
-    box.require_landed(*ALL)
-    box.require_clean()
-    assert box.starts() == {1: 2, 2: 1, 3: 1, 4: 1, 5: 1}
-
-
-def test_retry_takes_a_skip_back(box: Sandbox) -> None:
-    make(box)
-    box.doit("skip:1", "n=3", rc=0)
-    box.milestone(rc=1)
-    assert 1 not in box.starts()
-    box.doit("retry:1", "n=3", rc=0)
-    box.milestone()
-    box.require_landed(*ALL)
-
-
-def test_verbs_refuse_what_is_merged_or_unknown(box: Sandbox) -> None:
-    make(box).milestone()
-    assert "merged already" in box.doit("skip:1", "n=3", rc=1).err
-    assert "merged already" in box.doit("retry:1", "n=3", rc=1).err
-    assert "no item 99" in box.doit("skip:99", "n=3", rc=1).err
-    assert "say which milestone" in box.doit("skip:1", rc=1).err
-    assert "say which item" in box.doit("skip", "n=3", rc=1).err
+    assert {"half.txt", "item-1.txt"} <= box.files()

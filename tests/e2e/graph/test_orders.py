@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.e2e.harness import Sandbox, item, plan
+from tests.e2e.harness import KILL, Sandbox, item, plan
 
 PER_ITEM = ("worktree", "lock", "prompt", "spawn", "merge", "item")
 
@@ -27,7 +27,7 @@ def test_the_list_before_in_the_middle_and_after(box: Sandbox) -> None:
     assert [step for step in before if step in wanted] == wanted
     assert {before[step] for step in wanted} == {"R"}
     assert not (box.root / ".milestone").exists()
-    box.behave(3, 'kill -9 "$(cat "$OUT/doit.pid")"; work; report COMPLETE')
+    box.behave(3, f"{KILL}; work; report COMPLETE")
     box.milestone(rc=-9)
     box.await_idle()
     middle = box.states()
@@ -177,3 +177,34 @@ def test_hostile_titles_are_titles_and_nothing_else(box: Sandbox) -> None:
         assert "".join(title.split()[:1]).strip("\x1b\t")[:20] in prompt
     box.doit("list", "n=3", rc=0)
     box.doit("status", "n=3", rc=0)
+
+
+def test_letters_that_the_terminal_has_not(box: Sandbox) -> None:
+    box.make(plan([[{**item(1), "title": "認証を追加する"}], [{**item(2, 1), "title": "検証 — ✓"}]]))
+    latin = {"PYTHONIOENCODING": "latin-1"}
+    box.behave(2, "echo 失敗 >&2; exit 1")
+    for words, rc in ((("list", "n=3"), 0), (("status",), 0), (("milestone", "n=3"), 1), (("status", "n=3"), 0)):
+        box.doit(*words, rc=rc, env=latin)
+    box.doit("log:2", "n=3", rc=0, env=latin)
+    box.mend(2)
+    box.doit("milestone", "n=3", rc=0, env=latin)
+    assert "認証を追加する (#1)" in box.git("log", "--format=%s", "main")
+    box.require_landed(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["item:1"], "say which milestone: doit item:1 n=N"),
+        (["wave:1"], "say which milestone: doit wave:1 n=N"),
+        (["wave:9", "n=3"], "wave:9: milestone 3 has no such step; it has wave:1, wave:2"),
+        (["item:9", "n=3"], "item:9: milestone 3 has no such step; it has item:1, item:2"),
+        (["relay:9", "n=3"], "relay:9: milestone 3 has no such step"),
+        (["item:1", "n=4"], "plan/milestone-4-dispatch.yaml"),
+    ],
+)
+def test_a_step_that_there_is_not(box: Sandbox, words: list[str], told: str) -> None:
+    done = box.make(plan([[item(1)], [item(2)]])).doit(*words)
+    assert done.rc != 0
+    assert told in done.text
+    assert box.starts() == {}

@@ -185,3 +185,28 @@ def test_a_plan_and_settings_not_committed_yet(box: Sandbox) -> None:
     box.milestone()
     assert box.starts() == {1: 1, 2: 1}
     assert box.git("status", "--porcelain") == " M plan/milestone-3-dispatch.yaml"
+
+
+def test_a_plan_without_waves_is_refused_in_a_line(box: Sandbox) -> None:
+    box.make(plan([]))
+    refs = box.refs()
+    done = box.milestone(rc=1)
+    assert "plan/milestone-3-dispatch.yaml" in done.err
+    assert "no items" in done.err or "no waves" in done.err
+    assert box.refs() == refs
+    for words in (("list", "n=3"), ("status", "n=3")):
+        box.doit(*words, rc=0)
+
+
+def test_a_remote_that_does_not_exist_is_told_before_anything_starts(box: Sandbox) -> None:
+    done = box.make(plan([[item(1)]])).milestone("remote=nowhere", rc=1)
+    assert "remote nowhere does not exist" in done.err
+    assert box.starts() == {}
+    assert box.refs() == ["refs/heads/main"]
+
+
+def test_a_file_where_the_lock_files_folder_belongs_is_told_before_anything_starts(box: Sandbox) -> None:
+    box.make(plan([[item(1)]]), files={".claude": "a file\n"})
+    assert f"{box.root / '.claude'}: a file" in box.milestone(rc=1).err
+    assert box.starts() == {}
+    assert box.refs() == ["refs/heads/main"]

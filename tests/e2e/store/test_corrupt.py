@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Sandbox, item, plan
+from tests.e2e.harness import KILL, Sandbox, item, plan
 
 FOLDER = ".milestone/3"
 ISSUES = (1, 2, 3)
@@ -92,7 +92,7 @@ def _make(base: Path) -> Sandbox:
 @pytest.fixture(scope="module")
 def _killed(tmp_path_factory: pytest.TempPathFactory) -> Photograph:
     box = _make(tmp_path_factory.mktemp("killed"))
-    box.behave(3, 'work; report COMPLETE; kill -9 "$(cat "$OUT/doit.pid")"')
+    box.behave(3, f"work; report COMPLETE; {KILL}")
     box.milestone(rc=-9)
     box.await_idle()
     box.mend(3)
