@@ -1,4 +1,4 @@
-"""What tests of real agents have: a model on loopback, and a repository whose sessions reach that alone."""
+"""What the tests of agents have: a real one, whose model is a script on loopback, or one that nobody knows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.agents import claude_code
+from tests.e2e.agents.mine import PROGRAM
 from tests.e2e.agents.programs import Program
 from tests.e2e.agents.stubs import Stub
 from tests.e2e.harness import Sandbox
@@ -30,3 +31,10 @@ def stub(program: Program) -> Iterator[Stub]:
 def work(box: Sandbox, program: Program, stub: Stub) -> Sandbox:
     """A repository whose agents find the binary, and through it nothing but the stub."""
     return program.prepare(box, stub)
+
+
+@pytest.fixture
+def mine(box: Sandbox) -> Sandbox:
+    """A repository whose items are worked by a program that nobody knows."""
+    box.install("mine", PROGRAM)
+    return box

@@ -8,21 +8,13 @@ from typing import Any
 import pytest
 from work_milestone.states import Session
 
-from tests.e2e.harness import Sandbox, await_text, item, plan
+from tests.e2e.agents.mine import PROGRAM, calls, make, words
+from tests.e2e.harness import Sandbox, await_text, item
 
-MINE = """#!/usr/bin/env python3
-import json, os, pathlib, sys
-issue, out = os.environ["MILESTONE_ITEM"], pathlib.Path(os.environ["OUT"])
-prompt = sys.stdin.read()
-with open(out / "calls", "a") as calls:
-    calls.write(json.dumps({"argv": sys.argv[1:], "prompt": prompt}) + "\\n")
-exec((out / f"do-{issue}").read_text())
-"""
 DONE = """
-pathlib.Path(f"item-{issue}.txt").write_text(f"work on {issue}\\n")
-os.system("git add -A && git commit -qm 'fix: work'")
+commit(f"item-{name}.txt", f"work on {name}\\n")
 print("a hook prints this")
-print(json.dumps({"session": {"id": "s-1"}, "last": "STATUS: COMPLETE\\nNOTES: done", "usd": 0.5}))
+say(session={"id": "s-1"}, last="STATUS: COMPLETE\\nNOTES: done", usd=0.5)
 """
 DESCRIBED = {
     "argv": ["mine", "run", "--model", "{model}", "--effort", "{effort}", "--file={prompt_file}"],
@@ -39,24 +31,13 @@ DESCRIBED = {
 }
 
 
-@pytest.fixture
-def mine(box: Sandbox) -> Sandbox:
-    """A repository whose items are worked by a program that nobody knows."""
-    box.install("mine", MINE)
-    return box
-
-
-def make(box: Sandbox, described: dict[str, Any] | None = None, **settings: Any) -> None:
-    chosen = {"agent": "mine", "command": None, "model": "m-1", "retries": 0, **settings}
-    box.make(plan([[item(1)]]), agents={"mine": DESCRIBED | (described or {})}, **chosen)
-
-
-def calls(box: Sandbox) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in box.lines("calls")]
+def describe(box: Sandbox, **settings: Any) -> None:
+    """One item, whose agent is described with all that there is to say."""
+    make(box, [[item(1)]], DESCRIBED, **{"model": "m-1", "retries": 0, **settings})
 
 
 def test_its_work_lands_and_its_cost_is_known(mine: Sandbox) -> None:
-    make(mine)
+    describe(mine)
     mine.behave(1, DONE)
     done = mine.milestone()
     mine.require_landed(1)
@@ -70,13 +51,13 @@ def test_its_work_lands_and_its_cost_is_known(mine: Sandbox) -> None:
 
 
 def test_a_conversation_that_was_cut_short_goes_on(mine: Sandbox) -> None:
-    make(mine, retries=1)
+    describe(mine, retries=1)
     mine.behave(
         1,
         f"""
-if sys.argv[1] == "run":
-    pathlib.Path("half").write_text("half")
-    print(json.dumps({{"session": {{"id": "s-1"}}}}))
+if word == "run":
+    write("half", "half")
+    say(session={{"id": "s-1"}})
     sys.exit("try later")
 {DONE}""",
     )
@@ -88,10 +69,9 @@ if sys.argv[1] == "run":
 
 
 ENDS = {
-    "an error in its result": ('print(json.dumps({"failed": {"why": "its words"}}))', Session.FAILED, "its words"),
+    "an error in its result": ('say(failed={"why": "its words"})', Session.FAILED, "its words"),
     "an error after its last words": (
-        'print(json.dumps({"last": "STATUS: COMPLETE"}) + "\\n" + json.dumps({"failed": {"why": "its words"}}))',
-        Session.FAILED, "its words",
+        'done(); say(failed={"why": "its words"})', Session.FAILED, "its words",
     ),
     "quota": ('sys.exit("no more requests today")', Session.QUOTA, "no more requests today"),
     "auth": ('sys.exit("Who are you?")', Session.AUTH, "Who are you?"),
@@ -102,8 +82,8 @@ ENDS = {
 
 @pytest.mark.parametrize("case", ENDS)
 def test_an_end_is_judged_by_the_words_that_the_settings_name(mine: Sandbox, case: str) -> None:
-    script, status, words = ENDS[case]
-    make(mine)
+    script, status, told = ENDS[case]
+    describe(mine)
     mine.behave(1, script)
     if status is Session.QUOTA:  # it waits until the quota is renewed: another terminal stops it
         with mine.start() as run:
@@ -114,99 +94,85 @@ def test_an_end_is_judged_by_the_words_that_the_settings_name(mine: Sandbox, cas
         mine.milestone(rc=1)
     result = mine.receipt("items/1/result.json")
     assert result["status"] == status
-    assert words in result["detail"]
+    assert told in result["detail"]
 
 
 def test_an_error_that_it_has_got_over_is_none(mine: Sandbox) -> None:
-    make(mine)
-    mine.behave(1, 'print(json.dumps({"failed": {"why": "try 1 of 3"}}))' + DONE)
+    describe(mine)
+    mine.behave(1, 'say(failed={"why": "try 1 of 3"})' + DONE)
     mine.milestone()
     mine.require_landed(1)
 
 
 def test_a_program_that_is_not_there_is_told_before_anything_starts(box: Sandbox) -> None:
-    make(box)
+    describe(box)
     done = box.milestone(rc=1)
     assert "agent mine: no program 'mine' on PATH" in done.err
 
 
-def mix(box: Sandbox, waves: list[list[dict[str, Any]]], **settings: Any) -> None:
-    """Two agents of one program, told apart by their first word; `mine` stands first, `other` stands in."""
-    other = DESCRIBED | {"argv": ["mine", "other"], "resume": ["mine", "other-on", "{conversation}"]}
-    chosen = {"agent": "mine", "command": None, "retries": 0, "fallback": ["other"], **settings}
-    box.make(plan(waves), agents={"mine": DESCRIBED, "other": other}, **chosen)
+# what it prints, and where it lies
 
 
-def test_another_agent_stands_in_while_a_quota_is_out(mine: Sandbox) -> None:
-    mix(mine, [[item(1), item(2)], [item(3, 1)]], max_sessions=1)
-    mine.behave(
-        1,
-        f"""
-if sys.argv[1] == "run":
-    pathlib.Path("half").write_text("half")
-    os.system("git add -A && git commit -qm 'wip: half'")
-    print(json.dumps({{"session": {{"id": "s-1"}}}}))
-    sys.exit("no more requests today")
-{DONE}""",
-    )
-    mine.behave(2, DONE)
-    mine.behave(3, DONE)
-    done = mine.milestone()
-    mine.require_landed(1, 2, 3)
-    words = [call["argv"][0] for call in calls(mine)]
-    assert words == ["run", "other", "other", "other"]  # nobody asks again before the quota is renewed
-    assert "no session of mine starts before" in done.out
-    assert "other stands in" in done.out
-    # The other knows nothing of that conversation: it begins anew, and what there was is kept.
-    assert "half" not in mine.files()
-    assert mine.show("half", "refs/milestone/3/attempt/1/1") == "half"
-    assert mine.receipt("items/1/result.json")["agent"] == "other"
+SURROGATE = 'commit("w", "x"); print(\'{"id": "a", "last": "STATUS: COMPLETE\\\\nNOTES: \\\\ud83d half of a letter"}\')'
 
 
-def test_an_agent_that_stood_in_and_was_stopped_goes_on_with_the_same_line(mine: Sandbox) -> None:
-    mix(mine, [[item(1)]])
-    mine.fifo("begun")
-    mine.behave(
-        1,
-        f"""
-if sys.argv[1] == "run":
-    sys.exit("no more requests today")
-if sys.argv[1] == "other":
-    pathlib.Path("half").write_text("half")
-    print(json.dumps({{"session": {{"id": "s-2"}}}}), flush=True)
-    (out / "begun").write_text("here\\n")
-    os.execlp("sleep", "sleep", "1000")
-{DONE}""",
-    )
-    run = mine.begin("begun")
-    mine.doit("stop", "n=3", rc=0)
-    assert run.wait() == 143
-    mine.milestone()
-    assert [call["argv"][:2] for call in calls(mine)][1:] == [["other"], ["other-on", "s-2"]]
-    assert mine.show("half") == "half"
-    mine.require_landed(1)
-
-
-def test_an_item_of_another_agent_is_not_held_back(mine: Sandbox) -> None:
-    mix(mine, [[item(1), item(2, agent="other")]], fallback=[], max_sessions=2)
-    mine.behave(
-        1,
-        f"""
-marker = out / "refused"
-if not marker.exists():
-    marker.write_text("")
-    sys.exit("no more requests today, try again in 1 second")
-{DONE}""",
-    )
-    mine.behave(2, DONE)
+def test_half_a_letter_in_a_report_stops_nothing(mine: Sandbox) -> None:
+    make(mine, [[item(1)], [item(2)]])
+    mine.behave(1, SURROGATE)  # a program that cuts its words at so many units of UTF-16 prints it
+    mine.behave(2, 'commit("v", "x"); done()')
     mine.milestone()
     mine.require_landed(1, 2)
-    words = [call["argv"][0] for call in calls(mine)]
-    assert (sorted(words[:2]), words[2:]) == (["other", "run"], ["run"])
 
 
-def test_an_agent_that_stands_in_is_looked_for_before_anything_starts(mine: Sandbox) -> None:
-    make(mine, fallback=["codex"])
-    done = mine.milestone(rc=1)
-    assert "agent codex: no program 'codex' on PATH" in done.err
-    assert calls(mine) == []
+IDS = ["a\\u0000b", "\\ud83d", "", {"a": 1}, "x" * 5000, "-rf", 7]
+
+
+@pytest.mark.parametrize("which", range(len(IDS)))
+def test_an_id_that_is_none_is_not_gone_on_with(mine: Sandbox, which: int) -> None:
+    make(mine, [[item(1)]])
+    told = json.dumps({"id": IDS[which]}).replace("\\\\u", "\\u")
+    mine.behave(
+        1,
+        f"""
+if not (out / "once").exists():
+    (out / "once").write_text("")
+    print({told!r})
+    sys.exit("later")
+commit("v", "x"); done()""",
+    )
+    mine.milestone()
+    mine.require_landed(1)
+    assert words(mine)[1] == ("1 on 7" if IDS[which] == 7 else "1 run")
+
+
+OUTPUTS = {
+    "one object over several lines": ("json", 'commit("v", "x"); done(indent=2)', 0),
+    "words before it": ("json", 'commit("v", "x"); print("hello"); done(indent=2)', 0),
+    "objects that are none": ("jsonl", 'commit("v", "x"); print("[1]\\n3\\nnull\\n\\"x\\"\\n{"); done()', 0),
+    "bytes": ("jsonl", 'commit("v", "x"); sys.stdout.buffer.write(b"\\xff\\xfe{\\n"); done()', 0),
+    "an error that is a list": ("jsonl", 'commit("v", "x"); say(error=["a", {"b": 1}])', 1),
+    "no error": ("jsonl", 'commit("v", "x"); say(error=[]); say(error={}); say(error=0, last="STATUS: COMPLETE")', 0),
+    "an endless error": ("jsonl", 'say(error="x" * 3_000_000)', 1),
+    "deep": ("jsonl", 'commit("v", "x"); print("{\\"a\\":" * 5000 + "1" + "}" * 5000); done()', 0),
+    "huge": ("jsonl", 'commit("v", "x"); sys.stdout.write("x" * 60_000_000 + "\\n"); done()', 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OUTPUTS)
+def test_whatever_it_prints_is_judged(mine: Sandbox, case: str) -> None:
+    result, script, rc = OUTPUTS[case]
+    make(mine, [[item(1)]], {"result": result})
+    mine.behave(1, script)
+    mine.milestone(rc=rc)
+    assert len(mine.receipt("items/1/result.json")["detail"]) <= 1000
+
+
+@pytest.mark.parametrize("program", ["tools/mine", "./tools/mine"])
+def test_a_program_of_the_repository_that_git_does_not_have_is_started(mine: Sandbox, program: str) -> None:
+    mine.write(".gitignore", "tools\n")
+    make(mine, [[item(1)]], {"argv": [program, "run"]})
+    mine.behave(1, 'commit("work", "done"); done()')
+    assert "no program" in mine.milestone(rc=1).err
+    mine.write("tools/mine", PROGRAM).chmod(0o755)
+    mine.milestone()
+    mine.require_landed(1)
