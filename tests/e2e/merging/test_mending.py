@@ -1,92 +1,11 @@
-"""What becomes of merges that are not clean: resolved by rule or by a session, fixed, followed up, or stopped."""
+"""What becomes of merges that are not clean: resolved by rule, mended step by step, or left to a person."""
 
 from __future__ import annotations
 
-from typing import Any
+import pytest
 
 from tests.e2e.harness import Sandbox, item, plan
-
-APP = "".join(f"line {number}\n" for number in range(1, 8))
-
-
-def edit(path: str, old: str, new: str) -> str:
-    """A shell line of an agent that changes a line, and is done."""
-    return f"sed -i 's/^{old}$/{new}/' {path}; commit 'feat: {new}'; report COMPLETE"
-
-
-def rewrite(path: str, word: str) -> str:
-    return f"for n in 1 2 3 4 5 6 7; do echo {word} $n; done > {path}; commit 'feat: {word}'; report COMPLETE"
-
-
-def two_sides(box: Sandbox, **settings: Any) -> Sandbox:
-    """Items 1 and 2 change the same line of a file, 2 after 1 is merged, from a base without it."""
-    box.make(plan([[item(1), item(2)]]), files={"app.txt": APP}, **settings)
-    box.behave(1, edit("app.txt", "line 4", "one"))
-    box.behave(2, edit("app.txt", "line 4", "two"))
-    return box
-
-
-def test_a_medium_conflict_is_resolved_by_a_session(box: Sandbox) -> None:
-    two_sides(box).behave("2-resolve", RESOLVE)
-    box.behave("1-resolve", RESOLVE)
-    box.milestone()
-    assert box.show("app.txt").splitlines()[3:5] in (["one", "two"], ["two", "one"])
-    assert sum(box.mends().values()) == 1
-    box.require_landed(1, 2)
-    box.require_clean()
-
-
-# Takes both sides of each conflict, and notes what the prompt said.
-RESOLVE = """cp "$MILESTONE_PROMPT" "$OUT/prompt-$name"; grep -q '^<<<<<<< ' app.txt || exit 1
-sed -i '/^<<<<<<< /d; /^||||||| /,/^=======$/d; /^>>>>>>> /d' app.txt
-git add -A; git commit -q --no-edit; report COMPLETE"""
-
-
-def test_a_fix_session_mends_what_a_gate_found(box: Sandbox) -> None:
-    box.make(plan([[item(1), item(2)]], pre=["! test -e broken"]))
-    box.behave(1, "touch broken; work; report COMPLETE")
-    box.behave("1-fix", f"{KEEP} git rm -q broken; commit 'fix: broken'; report COMPLETE")
-    box.milestone()
-    assert "broken" not in box.files()
-    assert "item-1.txt" in box.files()
-    box.require_landed(1, 2)
-    box.require_clean()
-    assert box.mends() == {"1-fix": 1}
-    said = box.prompt("1-fix")
-    assert "! test -e broken" in said
-    assert "item-1.txt" in said, "the diff"
-
-
-def test_a_fix_session_before_the_landing(box: Sandbox) -> None:
-    box.make(plan([[item(1), item(2)]], post=["! test -e item-1.txt || ! test -e item-2.txt"]))
-    box.behave("landing-fix", f"{KEEP} git mv item-2.txt two.txt; commit 'fix: two'; report COMPLETE")
-    box.milestone()
-    assert {"item-1.txt", "two.txt"} <= box.files()
-    assert "item-2.txt" not in box.files()
-    assert "fix: what the gates found before the landing" in box.git("log", "--format=%s")
-    assert box.mends() == {"landing-fix": 1}
-    assert box.starts() == {1: 1, 2: 1}
-    box.require_landed(1, 2)
-    box.require_clean()
-
-
-def test_a_fix_that_never_helps_is_bounded_and_main_untouched(box: Sandbox) -> None:
-    box.make(plan([[item(1)]], post=['test -e "$OUT/allowed"']))
-    box.behave("landing-fix", "echo tried >> tried; commit 'fix: try'; report COMPLETE")
-    main = box.rev()
-    done = box.milestone(rc=1)
-    assert "main is untouched" in done.text
-    assert box.rev() == main
-    assert box.mends() == {"landing-fix": 2}
-    (box.outside / "allowed").touch()
-    box.milestone()
-    assert box.mends() == {"landing-fix": 2}
-    box.require_landed(1)
-    assert "tried" not in box.files(), "what has not helped is not merged"
-
-
-KEEP = 'cp "$MILESTONE_PROMPT" "$OUT/prompt-$name";'
-
+from tests.e2e.merging.sides import APP, OLD, edit, sides, two_sides
 
 NAMES = ("abc", "bisect", "copy", "enum", "fractions", "glob", "json", "queue")
 CODE = "import os\n\n\n" + "\n\n".join(f"def use_{name}():\n    return os\n" for name in NAMES)
@@ -119,4 +38,65 @@ def test_eight_items_edit_one_changelog_one_import_block_and_a_function_each(box
     assert sorted(log[3:]) == [f"- Use {name}." for name in NAMES]
     assert len(code) == len(CODE.splitlines()) + 8
     box.require_landed(*range(1, 9))
+    box.require_clean()
+
+
+def test_attributes_of_a_rejected_candidate_rule_no_merge(box: Sandbox) -> None:
+    box.make(plan([[item(1), item(2), item(3)]], pre=["! test -f .gitattributes"]), files={"list.txt": "begin\n"})
+    box.fifo("meet")
+    box.behave(1, "echo '*.txt merge=union' > .gitattributes; commit 'chore: union'; report COMPLETE")
+    # Both begin before either is merged, from the same base.
+    for issue, meet in ((2, 'echo x > "$OUT/meet"'), (3, 'read line < "$OUT/meet"')):
+        box.behave(issue, f"{meet}; echo {issue} >> list.txt; commit 'feat: list'; report COMPLETE")
+    box.milestone("mends=0", rc=1)
+    (winner,) = box.squashes("milestone/3-test")
+    for _ in range(2):
+        assert "#1 gate: " in box.doit("item:1", "n=3", "mends=0", rc=1).text
+        told = box.doit(f"item:{5 - winner}", "n=3", "mends=0", rc=1).text
+        assert f"#{5 - winner} conflict: medium: list.txt: " in told
+    assert box.show("list.txt", "milestone/3-test") == f"begin\n{winner}"
+    assert box.starts() == {1: 1, 2: 1, 3: 1}
+
+
+@pytest.mark.parametrize("step", ["merge", "mend", "item"])
+def test_single_steps(box: Sandbox, step: str) -> None:
+    two_sides(box)
+    box.doit("item:1", "n=3", rc=0)
+    box.doit("branch", "n=3", rc=0)
+    box.behave(2, f"{OLD} {edit('app.txt', 'line 4', 'two')}")
+    done = box.doit(f"{step}:2", "n=3")
+    assert box.mends() == ({} if step == "merge" else {"2-resolve": 1})
+    assert done.rc == 0
+    box.milestone()
+    assert sides(box) == {"one", "two"}
+    assert box.mends() == {"2-resolve": 1}
+    box.require_clean()
+
+
+@pytest.mark.parametrize("verb", ["retry", "skip", "again"])
+@pytest.mark.parametrize("outcome", ["conflict", "gate", "dropped"])
+def test_what_a_person_may_do_after(box: Sandbox, outcome: str, verb: str) -> None:
+    attributes = {"app.txt": APP, ".gitattributes": "app.txt merge=mine\n" if outcome == "dropped" else ""}
+    box.make(plan([[item(1)], [item(2)]], pre=["! test -e broken"]), files=attributes)
+    box.git("config", "merge.mine.driver", "true")
+    box.behave(1, edit("app.txt", "line 4", "one"))
+    box.behave(2, f"{OLD} {edit('app.txt', 'line 2' if outcome == 'dropped' else 'line 4', 'two')}")
+    if outcome == "gate":
+        box.behave(2, "touch broken; work; report COMPLETE")
+    for name in ("2-resolve", "2-fix"):
+        box.behave(name, "echo STATUS: BLOCKED; echo BLOCKER: they exclude each other")
+    done = box.milestone(rc=1)
+    assert f"#2 {outcome}" in done.out
+    assert "retry:2" in done.out
+    if outcome != "dropped":
+        assert "they exclude each other" in done.out
+    if verb == "again":
+        assert f"#2 {outcome}" in box.milestone(rc=1).out
+        verb = "retry"
+    box.doit(f"{verb}:2", "n=3", rc=0)
+    box.behave(2, "work; report COMPLETE")
+    box.milestone()
+    assert ("item-2.txt" in box.files()) is (verb == "retry")
+    assert "broken" not in box.files()
+    assert "one" in box.show("app.txt")
     box.require_clean()

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests.e2e.harness import Sandbox, await_text, signal_run
+from tests.e2e.merging.sides import TAKE_BOTH
 from tests.e2e.sessions.talks import (
     FINISH,
     FOREVER,
@@ -270,8 +271,7 @@ def test_a_resolution_that_was_stopped_goes_on_with_the_same_line(talks: Sandbox
     for issue in (1, 2):
         turn(talks, issue, f"sed -i s/^c$/by-{issue}/ app.txt; commit 'feat: {issue}'; end COMPLETE 0.25")
         turn(talks, f"{issue}-resolve-1", f'half; echo here > "$OUT/begun"; {FOREVER}')
-        turn(talks, f"{issue}-resolve", "sed -i '/^<<<<<<< /d; /^||||||| /,/^=======$/d; /^>>>>>>> /d' app.txt; "
-                                        "commit 'fix: both'; end COMPLETE 0.5")  # fmt: skip
+        turn(talks, f"{issue}-resolve", f"{TAKE_BOTH}; commit 'fix: both'; end COMPLETE 0.5")
     talks.fifo("begun")
     run = talks.begin("begun")
     run.send_signal(signal.SIGINT)
