@@ -6,7 +6,9 @@ import inspect
 import os
 import re
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from work_milestone.agent import Agent, Call, Outcome
 from work_milestone.settings import SessionSettings
 
 from tests.e2e import harness
-from tests.e2e.agents.stubs import Reply, Stub, Text, ToolCall
+from tests.e2e.agents.stubs import Reply, Request, Stub, Text, ToolCall
 
 LIMIT = 60  # seconds; nothing here takes as long, unless it hangs
 DONE = "I am done.\n\nSTATUS: COMPLETE\nBRANCH: a branch\nNOTES:\n{}\nBLOCKER: none"
@@ -94,3 +96,22 @@ def flags(agent: Agent) -> set[str]:
 def unknown_flags(agent: Agent, text: str) -> set[str]:
     """Give those that its help does not name."""
     return {flag for flag in flags(agent) if not re.search(rf"(?<![\w-]){flag}(?![\w-])", text)}
+
+
+@contextmanager
+def in_the_middle(box: harness.Sandbox, stub: Stub, issue: int, *words: str) -> Iterator[harness.Command]:
+    """Work the milestone until an item's model is to answer the result of a tool; then the block, and SIGKILL."""
+    reached = threading.Event()
+
+    def watch(request: Request) -> None:
+        if request.prompts[0].startswith(heading(issue)) and request.results:
+            reached.set()
+
+    stub.watch = watch
+    with box.start("milestone", "n=3", *words) as running:
+        try:
+            assert reached.wait(LIMIT), box.lines("output")
+            yield running
+        finally:
+            running.kill()
+            stub.watch = lambda request: None

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 
 import pytest
 
@@ -15,7 +14,7 @@ from tests.e2e import harness
 from tests.e2e.agents import programs
 from tests.e2e.agents.claude_code import ALLOWED, bash, make, output, script
 from tests.e2e.agents.messages_stub import MessagesStub
-from tests.e2e.agents.stubs import Refusal, Request, Silence
+from tests.e2e.agents.stubs import Refusal, Silence, Stub
 
 OVERLOADED, TURNS, DENIED, KILLED = 42, 43, 44, 46
 ISSUES = (41, OVERLOADED, TURNS, DENIED, 45, KILLED)
@@ -91,24 +90,12 @@ def require_one_conversation(box: harness.Sandbox, stub: MessagesStub, issue: in
     assert box.receipt(f"items/{issue}/result.json")["conversation"] == asked[0].session
 
 
-def kill_in_the_middle(box: harness.Sandbox, stub: MessagesStub, *words: str) -> None:
-    """Work the milestone; SIGKILL to doit and to whoever stands over a session once the model is to answer a result."""
-    reached = threading.Event()
-
-    def watch(request: Request) -> None:
-        if request.prompts[0].startswith(programs.heading(KILLED)) and request.results:
-            reached.set()
-
-    stub.watch = watch
-    with box.start("milestone", "n=3", *words) as run:
-        try:
-            assert reached.wait(programs.LIMIT), box.lines("output")
-            attempt = box.root / f".milestone/3/items/{KILLED}/attempts/1"
-            supervisor = json.loads((attempt / "supervisor.json").read_text())
-        finally:
-            run.kill()
+def kill_in_the_middle(box: harness.Sandbox, stub: Stub, *words: str) -> None:
+    """SIGKILL to doit and to whoever stands over a session, once the model is to answer a result."""
+    attempt = box.root / f".milestone/3/items/{KILLED}/attempts/1"
+    with programs.in_the_middle(box, stub, KILLED, *words):
+        supervisor = json.loads((attempt / "supervisor.json").read_text())
     os.kill(supervisor["pid"], signal.SIGKILL)
-    stub.watch = lambda request: None
     assert not (attempt / "exit.json").exists()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import threading
 
 import psutil
 import pytest
@@ -16,7 +15,7 @@ from tests.e2e.agents.codex import CODEX
 from tests.e2e.agents.gemini import GEMINI
 from tests.e2e.agents.npm import NpmProgram
 from tests.e2e.agents.opencode import OPENCODE
-from tests.e2e.agents.stubs import Reply, Request, Silence, Stub
+from tests.e2e.agents.stubs import Reply, Silence, Stub
 
 PROGRAMS = (CODEX, GEMINI, OPENCODE)
 
@@ -58,7 +57,9 @@ def test_a_stopped_session_goes_on_in_the_same_conversation(
     program.make(work, [harness.item(42)])
     half: list[Reply] = [program.shell("printf half > item-42.txt"), Silence()]
     stub.play(programs.heading(42), half, program.script(42))
-    stop_in_the_middle(work, stub)
+    with programs.in_the_middle(work, stub, 42) as running:
+        running.send_signal(signal.SIGINT)
+        assert running.wait(programs.LIMIT) != 0
     assert work.receipt("items/42/result.json")["status"] == "stopped"
     work.milestone()
     work.require_landed(42)
@@ -70,25 +71,6 @@ def test_a_stopped_session_goes_on_in_the_same_conversation(
     result = work.receipt("items/42/result.json")
     assert result["attempt"] == 2
     assert (result["cost"] or None) == program.cost(3), "the reply that it waited for in vain has cost nothing"
-
-
-def stop_in_the_middle(box: harness.Sandbox, stub: Stub) -> None:
-    """Work the milestone, and press Ctrl-C once the model has seen the result of a tool."""
-    reached = threading.Event()
-
-    def watch(request: Request) -> None:
-        if request.results:
-            reached.set()
-
-    stub.watch = watch
-    with box.start() as running:
-        try:
-            assert reached.wait(programs.LIMIT), box.lines("output")
-            running.send_signal(signal.SIGINT)
-            assert running.wait(programs.LIMIT) != 0
-        finally:
-            running.kill()
-    stub.watch = lambda request: None
 
 
 @pytest.mark.parametrize(

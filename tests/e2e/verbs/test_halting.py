@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.e2e.harness import Command, Sandbox, await_line, item, plan
+from tests.e2e.harness import Command, Sandbox, item, plan
 
 FOREVER = "exec sleep 1000"
 
@@ -22,10 +22,7 @@ def block(box: Sandbox, *names: int | str, then: str = FOREVER) -> None:
 
 def begin(box: Sandbox, *names: int | str) -> Command:
     """Start a run, and wait until the sessions of those items are at work."""
-    run = box.start()
-    for name in names:
-        await_line(box.outside / f"begun-{name}")
-    return run
+    return box.begin(*(f"begun-{name}" for name in names))
 
 
 def statuses(box: Sandbox, issues: Iterable[int]) -> list[str]:
