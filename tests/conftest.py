@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from work_milestone import process
-from work_milestone.runs import Run
+from work_milestone.run.run import Run
+from work_milestone.system import process
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # `tests.e2e.harness`, also where pytest was started by its name
 

@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from work_milestone.receipts import RunFolder
+from work_milestone.store.receipts import RunFolder
 
 from tests.bench import scratch, tables
 from tests.bench.scratch import CHANGE, NUMBER, Ground

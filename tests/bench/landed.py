@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from work_milestone import relay
-from work_milestone.receipts import RunFolder
-from work_milestone.runs import Run
+from work_milestone.run.run import Run
+from work_milestone.sessions import relay
+from work_milestone.store.receipts import RunFolder
 
 from tests.bench import scratch
 from tests.bench.scratch import BRANCH, CHANGE, DOIT, NUMBER, Ground

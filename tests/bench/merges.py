@@ -16,8 +16,10 @@ from itertools import count
 from math import inf
 from pathlib import Path
 
-from work_milestone import integration, merge_queue, preflight
-from work_milestone.runs import Run
+from work_milestone import preflight
+from work_milestone.merging import queue as merge_queue
+from work_milestone.run import integration
+from work_milestone.run.run import Run
 
 from tests.bench import scratch
 from tests.bench.scratch import BRANCH, CHANGE, NUMBER, Ground, Sample

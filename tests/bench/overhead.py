@@ -19,11 +19,13 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from work_milestone import exits, integration, preflight, preparation, sessions
-from work_milestone.agent import Call
-from work_milestone.claude import Claude
+from work_milestone import preflight, sessions
+from work_milestone.agents.api import Call
+from work_milestone.agents.claude import Claude
 from work_milestone.plan import Item
-from work_milestone.runs import Run
+from work_milestone.run import integration
+from work_milestone.run.run import Run
+from work_milestone.sessions import exits, preparation
 from work_milestone.settings import session_settings
 
 from tests.bench import scratch

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
-from work_milestone import attempts
+from work_milestone.supervision import attempts
 
 from tests.bench import scratch
 from tests.bench.scratch import CHANGE, NUMBER, Ground

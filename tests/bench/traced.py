@@ -42,23 +42,16 @@ def git_name(argv: Sequence[str], *_: Any) -> str:
 
 def install() -> None:
     """Put the stopwatch on steps, sessions, receipts and processes."""
-    from work_milestone import (
-        attempts,
-        closing,
-        graph,
-        integration,
-        landing,
-        merge_queue,
-        preflight,
-        preparation,
-        process,
-        receipts,
-        relay,
-        report,
-        results,
-        verdicts,
-        worktrees,
-    )  # fmt: skip
+    from work_milestone import graph, landing, preflight, report
+    from work_milestone.git import worktrees
+    from work_milestone.graph import verdicts
+    from work_milestone.landing import closing
+    from work_milestone.merging import queue as merge_queue
+    from work_milestone.run import integration
+    from work_milestone.sessions import preparation, relay, results
+    from work_milestone.store import receipts
+    from work_milestone.supervision import attempts
+    from work_milestone.system import process
 
     steps: dict[Any, tuple[str, ...]] = {
         graph: ("open_run",), preflight: ("check",), integration: ("begin",),

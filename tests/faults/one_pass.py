@@ -17,24 +17,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from work_milestone import (
-    baseline,
-    closing,
-    followups,
-    generations,
-    git,
-    integration,
-    landing,
-    merge_queue,
-    preflight,
-    remedies,
-    trees,
-    verdicts,
-)
+from work_milestone import git, landing, preflight
+from work_milestone.gates import baseline
+from work_milestone.git import trees
+from work_milestone.graph import generations, verdicts
+from work_milestone.landing import closing
+from work_milestone.merging import queue as merge_queue
+from work_milestone.merging import remedies
 from work_milestone.plan import Item
-from work_milestone.runs import Run
+from work_milestone.run import followups, integration
+from work_milestone.run.run import Run
 
-git.SHARED_PATIENCE = 0.1  # a git that was killed with its pass leaves locks often, and nobody else is at work here
+git.repo.SHARED_PATIENCE = (
+    0.1  # a git that was killed with its pass leaves locks often, and nobody else is at work here
+)
 ENDED = 1_700_000_000.5  # seconds since 1970
 OUT = Path(os.environ["OUT"])
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.exec", "shutil.rmtree", "subprocess.Popen",

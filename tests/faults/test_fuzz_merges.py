@@ -25,7 +25,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from work_milestone.runs import Run
+from work_milestone.run.run import Run
 
 from tests.e2e.harness import LIMIT, Command, Sandbox, item, plan
 

@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from work_milestone import advance, checkouts, git, rollback, trees
-from work_milestone.errors import MilestoneError
-from work_milestone.runs import Run
+from work_milestone import git
+from work_milestone.git import checkouts, rollback, trees
+from work_milestone.landing import advance
+from work_milestone.run.run import Run
+from work_milestone.system.errors import MilestoneError
 
 if TYPE_CHECKING:
     from tests.conftest import Sandbox
@@ -40,9 +42,10 @@ HOOK = '#!/bin/sh\n[ "$1" = {state} ] && grep -q " {ref}" && kill -9 $(cat "{out
 MOVER = """
 import os, sys
 from pathlib import Path
-from work_milestone import advance, git
-from work_milestone.runs import Run
-git.SHARED_PATIENCE = 0.05
+from work_milestone.git import repo
+from work_milestone.landing import advance
+from work_milestone.run.run import Run
+repo.SHARED_PATIENCE = 0.05
 run = Run(Path(sys.argv[1]), {"n": "7"})
 run.take()
 Path(sys.argv[3]).write_text(str(os.getpid()))
@@ -80,7 +83,7 @@ SMUDGED = 14  # files that the filter writes
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether a lock is stale is told sooner."""
-    monkeypatch.setattr(git, "SHARED_PATIENCE", 0.05)
+    monkeypatch.setattr(git.repo, "SHARED_PATIENCE", 0.05)
 
 
 class Scene:
@@ -539,7 +542,7 @@ def test_a_checkout_that_is_elsewhere_now_is_left_alone(linked: Scene, how: str)
 
 
 def test_a_git_of_a_persons_is_waited_for(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(git, "PATIENCE", 0.1)
+    monkeypatch.setattr(git.repo, "PATIENCE", 0.1)
     scene.kill_at(7)
     half = snapshot(scene.place)
     with subprocess.Popen(["git", "hash-object", "--stdin"], cwd=scene.place, stdin=subprocess.PIPE,

@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from work_milestone import backlog, backlog_files, front_matter, new_task
+from work_milestone import backlog
+from work_milestone.backlog import files as backlog_files
+from work_milestone.backlog import front_matter, new_task
 
 PROGRAM = os.environ.get("WORK_MILESTONE_BACKLOG_MD") or shutil.which("backlog")
 pytestmark = pytest.mark.skipif(

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from work_milestone import conflicts, content, git, hunks, trees
-from work_milestone.conflicts import Class
-from work_milestone.errors import GitError
+from work_milestone import conflicts, git
+from work_milestone.conflicts import Class, content, hunks
+from work_milestone.git import trees
+from work_milestone.system.errors import GitError
 
 if TYPE_CHECKING:
     from tests.conftest import Sandbox

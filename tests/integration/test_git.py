@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from work_milestone import checkouts, git, trees
-from work_milestone.errors import GitError
+from work_milestone import git
+from work_milestone.git import checkouts, trees
+from work_milestone.system.errors import GitError
 
 if TYPE_CHECKING:
     from tests.conftest import Sandbox

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from work_milestone import baseline, integration
-from work_milestone.errors import MilestoneError
-from work_milestone.runs import Run
+from work_milestone.gates import baseline
+from work_milestone.run import integration
+from work_milestone.run.run import Run
+from work_milestone.system.errors import MilestoneError
 
 if TYPE_CHECKING:
     from tests.conftest import Sandbox

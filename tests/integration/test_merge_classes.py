@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from work_milestone import remedies
+from work_milestone.merging import remedies
 
 from tests.integration.test_merge_queue import REF, begin, finish, merge, reason
 

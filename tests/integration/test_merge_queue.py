@@ -13,10 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from work_milestone import candidates, checkouts, integration, landing, landing_candidate, merge_queue, worktrees
-from work_milestone.errors import MilestoneError
-from work_milestone.runs import Run
-from work_milestone.worktrees import LOCK_FILE
+from work_milestone import landing
+from work_milestone.git import checkouts, worktrees
+from work_milestone.git.worktrees import LOCK_FILE
+from work_milestone.landing import candidate as landing_candidate
+from work_milestone.merging import candidates
+from work_milestone.merging import queue as merge_queue
+from work_milestone.run import integration
+from work_milestone.run.run import Run
+from work_milestone.system.errors import MilestoneError
 
 if TYPE_CHECKING:
     from tests.conftest import Sandbox
@@ -469,8 +474,10 @@ def test_git_shows_a_merge_when_the_run_folder_is_gone(sandbox: Sandbox) -> None
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from work_milestone import git, merge_queue, worktrees
-from work_milestone.runs import Run
+from work_milestone import git
+from work_milestone.git import worktrees
+from work_milestone.merging import queue as merge_queue
+from work_milestone.run.run import Run
 
 def die(*_args, **_fields):
     os.kill(os.getpid(), signal.SIGKILL)

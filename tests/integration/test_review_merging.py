@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from work_milestone import completeness, remedies
+from work_milestone.conflicts import completeness
+from work_milestone.merging import remedies
 
 from tests.integration.test_merge_queue import REF, Files, begin, finish, merge, reason
 

@@ -18,12 +18,14 @@ from typing import Any
 
 import psutil
 import pytest
-from work_milestone import attempts, gate_process, process, process_table
-from work_milestone.errors import LockedError, ProcessError, ReceiptError
+from work_milestone.supervision import attempts
+from work_milestone.system import command as gate_process
+from work_milestone.system import process, process_table
+from work_milestone.system.errors import LockedError, ProcessError, ReceiptError
 
 pytestmark = pytest.mark.usefixtures("guarded")
-SCRIPT = Path(process.__file__).with_name("supervisor.py")
-LIBS = os.pathsep.join([str(SCRIPT.parents[1]), *sys.path])
+SCRIPT = Path(attempts.__file__).with_name("supervisor.py")
+LIBS = os.pathsep.join([str(SCRIPT.parents[2]), *sys.path])
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs prctl(2) and /proc")
 
 
@@ -274,7 +276,7 @@ def altered(bench: Bench, change: str, *argv: str, timeout: str = "50") -> Itera
     """A session whose supervisor runs with a line of code changed."""
     bench.attempt.mkdir(parents=True)
     lock = os.open(bench.attempt / "lock", os.O_RDWR | os.O_CREAT)
-    code = f"import sys; from work_milestone import supervisor as s; {change}; s.main(sys.argv[1:])"
+    code = f"import sys; from work_milestone.supervision import supervisor as s; {change}; s.main(sys.argv[1:])"
     words = [sys.executable, "-c", code, str(bench.attempt), str(lock), timeout, "-", "--", *argv]
     env = {**os.environ, "FIFO": str(bench.fifo), "PYTHONPATH": LIBS, process_table.MARK: bench.mark}
     try:
@@ -491,7 +493,7 @@ def test_killing_the_supervisor_kills_the_agent_and_leaves_it_dead(bench: Bench)
 STARTER = """
 import os, sys
 from pathlib import Path
-from work_milestone import attempts
+from work_milestone.supervision import attempts
 attempts.start(
     Path(sys.argv[1]), ["sh", "-c", 'cat "$FIFO"'], cwd=Path("."), env=dict(os.environ),
     stdin=Path("-"), timeout=50, mark=sys.argv[2],

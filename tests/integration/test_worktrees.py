@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from work_milestone import checkouts, git, salvage, worktrees
-from work_milestone.worktrees import LOCK_FILE, Pool
+from work_milestone import git
+from work_milestone.git import checkouts, salvage, worktrees
+from work_milestone.git.worktrees import LOCK_FILE, Pool
 
 if TYPE_CHECKING:
     from tests.conftest import Sandbox

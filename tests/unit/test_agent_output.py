@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from work_milestone.agent import Agent, Call, Progress
 from work_milestone.agents import REGISTRY
+from work_milestone.agents.api import Agent, Call, Progress
 from work_milestone.settings import SessionSettings
-from work_milestone.states import Session
+from work_milestone.store.outcomes import Session
 
 CODEX, GEMINI, OPENCODE = (REGISTRY[name] for name in ("codex", "gemini", "opencode"))
 NAMES = ("codex", "gemini", "opencode")

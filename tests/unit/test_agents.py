@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from work_milestone.agent import Call, Outcome, Progress
-from work_milestone.agent_settings import BUILT_IN
 from work_milestone.agents import REGISTRY, program
-from work_milestone.api_errors import find_renewal
+from work_milestone.agents.api import Call, Outcome, Progress
+from work_milestone.agents.api_errors import find_renewal
 from work_milestone.settings import SessionSettings
-from work_milestone.states import RETRIED, Session
+from work_milestone.settings.agents import BUILT_IN
+from work_milestone.store.outcomes import RETRIED, Session
 
 CLAUDE, COMMAND = REGISTRY["claude"], REGISTRY["command"]
 PROTOCOL_LINE = ["claude", "-p", "--model", "sonnet", "--permission-mode", "auto", "--output-format", "json"]

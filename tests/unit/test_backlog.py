@@ -11,9 +11,10 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from work_milestone import backlog, backlog_files, front_matter
-from work_milestone.backlog import Milestone, Staleness, Task
-from work_milestone.errors import BacklogError
+from work_milestone import backlog
+from work_milestone.backlog import Milestone, Staleness, Task, front_matter
+from work_milestone.backlog import files as backlog_files
+from work_milestone.system.errors import BacklogError
 
 PATH = "backlog/tasks/task-42 - Add-auth.md"
 FULL = """---

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from work_milestone import process
-from work_milestone.breaker import Breaker
+from work_milestone.run.breaker import Breaker
+from work_milestone.system import process
 
 pytestmark = pytest.mark.usefixtures("guarded")
 FAR = 1000.0  # seconds; no test waits for its end

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from work_milestone.completion import Report, parse_report
-from work_milestone.states import Session
+from work_milestone.agents.report import Report, parse_report
+from work_milestone.store.outcomes import Session
 
 FIRST = """STATUS: PARTIAL
 BRANCH: work/7/42-auth

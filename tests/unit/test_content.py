@@ -7,8 +7,8 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from work_milestone import content, hunks
-from work_milestone.hunks import Chunk, Hunk
+from work_milestone.conflicts import content, hunks
+from work_milestone.conflicts.hunks import Chunk, Hunk
 
 LINES = st.sampled_from([b"\n", b"a\n", b"  a\n", b"b\n", b"}\n", b"c\r\n", b"\xff\0\n", b"d"])
 TEXTS = st.one_of(st.binary(max_size=30), st.lists(LINES, max_size=12).map(b"".join))

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from work_milestone import edges
-from work_milestone.errors import PlanError
-from work_milestone.plan import Gates, Item, Plan, Wave, load_plan
+from work_milestone.plan import Gates, Item, Plan, Wave, edges, load_plan
+from work_milestone.system.errors import PlanError
 
 
 def plan(*waves: Wave) -> Plan:

@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from work_milestone import hunks
-from work_milestone.hunks import Hunk, Lines, Rule
+from work_milestone.conflicts import hunks
+from work_milestone.conflicts.hunks import Hunk, Lines, Rule
 
 Case = tuple[str, str, str]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from work_milestone import ledger
+from work_milestone.gates import ledger
 
 TREE, OTHER = "a" * 40, "b" * 40
 HOSTILE = ["make test", "make test ", "a\nb", "\x00", "é🦀", "\udcff", '"', "\\", "", f"{TREE} true", "'; true #"]
@@ -83,7 +83,7 @@ def test_what_cannot_be_read_or_written_is_not_known(path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from work_milestone import ledger
+from work_milestone.gates import ledger
 sys.stdin.readline()
 for number in range(200):
     ledger.add(Path(sys.argv[1]), "a" * 40, f"{sys.argv[2]}-{number}-" + "x" * 300)

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from work_milestone import masking
+from work_milestone.text import masking
 
 LETTERS = "aB3" * 20
 MIDDLE = re.compile(r"B3aB3aB3|ABCDEFGH|1234567890|abc$|abc(?=\n)")

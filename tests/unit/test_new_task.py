@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from work_milestone import backlog, front_matter, new_task
-from work_milestone.backlog import Backlog, Task
-from work_milestone.errors import BacklogError
-from work_milestone.texts import one_line
+from work_milestone import backlog
+from work_milestone.backlog import Backlog, Task, front_matter, new_task
+from work_milestone.system.errors import BacklogError
+from work_milestone.text.lines import one_line
 
 MOMENT = datetime(2026, 11, 22, 14, 10, tzinfo=UTC).timestamp()
 TITLES = [

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from work_milestone import overlay
-from work_milestone.overlay import FollowUp, Kind
 from work_milestone.plan import MAX_NUMBER, Item, Wave
-from work_milestone.receipts import RunFolder
+from work_milestone.store import overlay
+from work_milestone.store.overlay import FollowUp, Kind
+from work_milestone.store.receipts import RunFolder
 
 HEAD, BASE, ONTO = "a" * 40, "b" * 40, "c" * 64
 

@@ -10,9 +10,10 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from work_milestone import branches, fields, yaml_files
 from work_milestone import plan as plans
-from work_milestone.errors import PlanError
+from work_milestone.plan import branches
+from work_milestone.system.errors import PlanError
+from work_milestone.text import fields, yaml_files
 
 SAMPLES = Path(__file__).parent.parent / "plans"
 REUSED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

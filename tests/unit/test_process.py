@@ -16,10 +16,11 @@ from typing import Any
 
 import psutil
 import pytest
-from work_milestone import gate_process, process, process_table
-from work_milestone.errors import ProcessError
+from work_milestone.system import command as gate_process
+from work_milestone.system import process, process_table
+from work_milestone.system.errors import ProcessError
 
-LIBS = os.pathsep.join([str(Path(process.__file__).parents[1]), *sys.path])
+LIBS = os.pathsep.join([str(Path(process.__file__).parents[2]), *sys.path])
 pytestmark = pytest.mark.usefixtures("guarded")
 
 
@@ -318,7 +319,7 @@ def test_sweep_ends_what_bears_the_mark_and_nothing_else(tmp_path: Path, fifo: P
 
 def test_sweep_spares_the_caller_and_those_above() -> None:
     mark = f"self-{os.getpid()}"
-    code = "import os; from work_milestone import process_table as t; print(t.sweep(os.environ[t.MARK]))"
+    code = "import os; from work_milestone.system import process_table as t; print(t.sweep(os.environ[t.MARK]))"
     env = {**os.environ, process_table.MARK: mark, "PYTHONPATH": LIBS}
     argv = ["sh", "-c", '"$@"; echo "shell lives"', "sh", sys.executable, "-c", code]
     assert process.run(argv, env=env).stdout == b"0\nshell lives\n"
@@ -347,6 +348,6 @@ def test_is_alive_of_the_dead_and_of_a_zombie() -> None:
 
 
 def test_importing_is_cheap() -> None:
-    code = "import sys, work_milestone.process; print('psutil' in sys.modules)"
+    code = "import sys, work_milestone.system.process; print('psutil' in sys.modules)"
     env = {**os.environ, "PYTHONPATH": LIBS}
     assert process.run([sys.executable, "-c", code], env=env).stdout == b"False\n"

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from work_milestone import receipts
-from work_milestone.errors import LockedError, ReceiptError
-from work_milestone.receipts import KernelLock, RunFolder, write_atomic
+from work_milestone.store import receipts
+from work_milestone.store.receipts import KernelLock, RunFolder, write_atomic
+from work_milestone.system.errors import LockedError, ReceiptError
 
 AS_ROOT = os.geteuid() == 0
 
@@ -162,7 +162,7 @@ def test_no_bytes_at_all_raise(tmp_path_factory: pytest.TempPathFactory, raw: by
 WRITER = """
 import sys
 from pathlib import Path
-from work_milestone.receipts import RunFolder
+from work_milestone.store.receipts import RunFolder
 root = Path(sys.argv[1])
 folder = RunFolder(root, 7)
 path = folder.receipt(42, "merge")
@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 HOLDER = """
 import sys
 from pathlib import Path
-from work_milestone.receipts import KernelLock
+from work_milestone.store.receipts import KernelLock
 lock = KernelLock(Path(sys.argv[1]))
 lock.acquire()
 print("held", flush=True)

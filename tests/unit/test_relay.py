@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from work_milestone import relay
-from work_milestone.runs import Run
+from work_milestone.run.run import Run
+from work_milestone.sessions import relay
 
 if TYPE_CHECKING:
     from tests.conftest import Sandbox

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from work_milestone.errors import RenderError
-from work_milestone.render import BUILT_IN, render
+from work_milestone.system.errors import RenderError
+from work_milestone.text.render import BUILT_IN, render
 
 HOSTILE = "{{ 7 * 7 }} {% include '/etc/passwd' %} {# gone #} <b>&\n{%"
 

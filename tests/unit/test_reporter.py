@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from doit.task import Task
-from work_milestone import reporter
+from work_milestone.graph import reporter
 
 if TYPE_CHECKING:
     from tests.conftest import Sandbox

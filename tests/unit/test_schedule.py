@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from doit import control
-from work_milestone import schedule
+from work_milestone.graph import schedule
 
 WATCHDOG = 60  # seconds; a hang fails its test with what was done until then
 ORDER = ("worktree", "lock", "prompt", "spawn", "merge", "item")
@@ -24,7 +24,8 @@ ORDER = ("worktree", "lock", "prompt", "spawn", "merge", "item")
 DODO = """
 import hashlib, json, os, pathlib, threading
 from collections import defaultdict
-from work_milestone import machine, schedule
+from work_milestone.system import machine
+from work_milestone.graph import schedule
 
 ask = json.loads(pathlib.Path("ask.json").read_text())
 schedule.install(ask["slots"], lambda issue: ask["ranks"].get(str(issue), 0),

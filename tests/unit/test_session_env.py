@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from work_milestone import session_env
 from work_milestone.agents import REGISTRY
+from work_milestone.sessions import environment as session_env
 
 NAMES = st.from_regex(r"[A-Z_]{1,8}", fullmatch=True)
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from work_milestone import machine
 from work_milestone import settings as chosen
-from work_milestone.agent_settings import BUILT_IN, check_agent
-from work_milestone.errors import SettingsError
 from work_milestone.plan import Item
+from work_milestone.settings.agents import BUILT_IN, check_agent
+from work_milestone.system import machine
+from work_milestone.system.errors import SettingsError
 
 Write = Callable[[str], Path]
 REUSED = hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

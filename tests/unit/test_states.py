@@ -9,7 +9,7 @@ from typing import NamedTuple, get_args
 
 import pytest
 from work_milestone import plan as plans
-from work_milestone.states import RESUMED, RETRIED, WITH_WORK, Facts, Merge, Session
+from work_milestone.store.outcomes import RESUMED, RETRIED, WITH_WORK, Facts, Merge, Session
 
 PLANNED = get_args(plans.Status)
 SESSIONS = (None, *Session)

@@ -7,7 +7,7 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from work_milestone.texts import count, last_line, last_lines, one_line, size, span, wants_color
+from work_milestone.text.lines import count, last_line, last_lines, one_line, size, span, wants_color
 
 
 @pytest.mark.parametrize(

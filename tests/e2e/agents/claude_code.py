@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from work_milestone.agent import Call, Outcome
-from work_milestone.claude import Claude
+from work_milestone.agents.api import Call, Outcome
+from work_milestone.agents.claude import Claude
 from work_milestone.settings import SessionSettings
 
 from tests.e2e import harness

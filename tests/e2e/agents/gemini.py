@@ -6,8 +6,8 @@ import json
 import uuid
 from typing import Any
 
-from work_milestone.gemini import Gemini
-from work_milestone.states import Session
+from work_milestone.agents.gemini import Gemini
+from work_milestone.store.outcomes import Session
 
 from tests.e2e import harness
 from tests.e2e.agents import npm

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from work_milestone.opencode import Opencode
-from work_milestone.states import Session
+from work_milestone.agents.opencode import Opencode
+from work_milestone.store.outcomes import Session
 
 from tests.e2e import harness
 from tests.e2e.agents import npm

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from work_milestone import progress
-from work_milestone.agent import Progress
-from work_milestone.claude import Claude
+from work_milestone.agents.api import Progress
+from work_milestone.agents.claude import Claude
+from work_milestone.sessions import progress
 
 from tests.e2e import harness
 from tests.e2e.agents import programs

@@ -7,8 +7,8 @@ import signal
 import time
 
 import pytest
-from work_milestone import results
-from work_milestone.runs import Run
+from work_milestone.run.run import Run
+from work_milestone.sessions import results
 
 from tests.e2e.harness import KILL, Sandbox, await_text
 from tests.e2e.sessions.talks import FINISH, cost, hows, make, require_one_conversation, turn, turns

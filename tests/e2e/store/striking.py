@@ -15,7 +15,7 @@ import pathlib
 import signal
 import subprocess
 
-from work_milestone import receipts
+from work_milestone.store import receipts
 from work_milestone.dodo import *
 
 at = pathlib.Path(os.environ["OUT"], "strike")

@@ -1,0 +1,148 @@
+"""The merge queue: finished branches onto the integration branch, one at a time, in the order of their return.
+
+Rules:
+- A candidate is gated in a worktree of its own as it is; only then does the branch move, by compare and swap. So the
+  branch never stands on an ungated tree, and nothing ever needs reverting.
+- The trailers of what is merged are looked for before each merge, so that a run killed at any moment merges nothing
+  twice.
+- What keeps a branch from being merged is the item's outcome; nothing of it stays, and the others go on. By class:
+
+  | the merge is | and then |
+  |---|---|
+  | clean | it is gated and merged |
+  | trivial | it is resolved by rule, gated and merged; where a gate fails it is medium |
+  | medium | a session resolves it, and it queues again |
+  | heavy | a follow-up item takes it over |
+  | refused by a gate | a session fixes it, and it queues again |
+  | dropping lines of a side | it stops, unless a session's resolution dropped them: that is tried again |
+
+  `remedies` has those sessions, and the queue is free while they work.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from work_milestone import git
+from work_milestone.conflicts import Class
+from work_milestone.gates import Failure, baseline
+from work_milestone.git import edits
+from work_milestone.merging import candidates, mending, verdicts
+from work_milestone.merging.candidates import Candidate, Refusal, Squash
+from work_milestone.merging.turns import Turns
+from work_milestone.plan import FollowUp, Item, Reason
+from work_milestone.run import Run, followups, step
+from work_milestone.store import Kind, MergeStatus, records
+from work_milestone.system import GitError
+from work_milestone.text import one_line
+
+TRIES = 5
+_turns = Turns()
+
+
+def is_done(run: Run, item: Item) -> bool:
+    """Tell whether there is nothing to merge any more, in this run."""
+    standing = run.standing(item.issue)
+    return standing.settled or standing.followed or standing.was_refused
+
+
+@step(is_done=is_done, leaves=records.Merge)
+def merge(run: Run, item: Item) -> None:
+    """Bring an item's finished work onto the integration branch, or write down what stands in the way."""
+    if not mending.is_under_way(run, item.issue):
+        merge_in_turn(run, item)
+
+
+def merge_in_turn(run: Run, item: Item) -> None:
+    """Queue up, and merge when all that came before has had its turn."""
+    with _turns.take():
+        standing = run.standing(item.issue)
+        if standing.mergeable and standing.work:
+            _record(run, item, _merge(run, item, standing.work))
+        elif not (standing.settled or standing.followed) and (unmet := run.find_unmet(item)):
+            _record(run, item, verdicts.wait([(issue, run.standing(issue).word) for issue in unmet]))
+
+
+def _merge(run: Run, item: Item, work: records.Work) -> records.Merge:
+    """Try to merge, again where somebody else moves the branch: what was built is not what would be merged."""
+    for _ in range(TRIES):
+        try:
+            return _try(run, item, work)
+        except git.RefMovedError:
+            run.reread()
+        except GitError as error:
+            # What git cannot merge at all (histories without a common root) is this item's outcome alone.
+            return verdicts.give_up(one_line(str(error))[:500])
+    return verdicts.give_up(f"{run.history.branch} was moved by others {TRIES} times while this was merged")
+
+
+def _try(run: Run, item: Item, work: records.Work) -> records.Merge:
+    """Build the candidate, gate it, move the branch; say how far that went."""
+    standing, onto = run.standing(item.issue), run.history.head()
+    source = mending.find_source(run.repo, standing.mend, str(work.head))
+    if fault := candidates.check_mended(run.pool, run.place, standing.mend, source):
+        if mending.reject(run, item.issue) is Kind.RESOLVE:
+            return verdicts.reject_resolution(fault, onto, standing.merge)
+        run.tell("fix", "rejected", fault.reason, issue=item.issue)
+        standing = run.standing(item.issue)
+        source = mending.find_source(run.repo, standing.mend, str(work.head))
+    message = candidates.describe(run.milestone.number, item, work, run.dispatch.settled_by(item.issue))
+    squash = Squash(work, source, message, lambda tree: _finish(run, item, work, tree))
+    built = candidates.build(run.pool, run.place, squash, onto)
+    if isinstance(built, Refusal):
+        is_heavy = built.cls is Class.HEAVY and not built.dropped
+        followup, words = _follow_up(run, item, Reason.CONFLICT, work, onto, built.files) if is_heavy else (None, "")
+        return verdicts.refuse(built, onto, followup, words)
+    if failure := _gate(run, item.issue, built):
+        return verdicts.refuse_by_gate(built, failure, onto)
+    followup, words = (None, "") if work.is_whole else _follow_up(run, item, Reason.REST, work, onto)
+    run.history.move(built.commit, onto)
+    return verdicts.succeed(work, built, standing.mend if source != work.head else None, onto, followup, words)
+
+
+def _finish(run: Run, item: Item, work: records.Work, tree: str) -> str:
+    """Put into a merged tree what the run itself changes: follow-ups, and the item's state, in a tracked backlog."""
+    tree = edits.edit(run.repo, tree, followups.find_missing(run, tree))
+    return edits.edit(run.repo, tree, run.tasks.set_done(item, tree, work.ended) if work.is_whole else {})
+
+
+def _follow_up(
+    run: Run, item: Item, reason: Reason, work: records.Work, onto: str, files: Sequence[str] = ()
+) -> tuple[FollowUp | None, str]:
+    """Have a follow-up take over; say which, or why there is none."""
+    followup = followups.add(run, item, reason, work, onto, files)
+    if followup is None:
+        return None, f"no follow-up: that would be generation {run.milestone.settings.generations + 1}"
+    return followup, f"follow-up #{followup.issue}"
+
+
+def _pin(run: Run, issue: int) -> str:
+    """Name the ref of a candidate: it stays as long as a session may have to fix it."""
+    return f"refs/milestone/{run.milestone.number}/candidate/{issue}"
+
+
+def _gate(run: Run, issue: int, built: Candidate) -> Failure | None:
+    """Run the gates on a candidate."""
+    wanted = run.milestone.require_plan().gates.pre_merge
+    if not wanted:
+        return None
+    run.repo.move(_pin(run, issue), built.commit)
+    return baseline.judge(run, built.commit, built.tree, wanted, str(issue)).failure
+
+
+def _record(run: Run, item: Item, merge: records.Merge) -> None:
+    """Write down what became of a merge, and take note of the commits that it made."""
+    issue, work = item.issue, run.standing(item.issue).work
+    if merge.outcome is MergeStatus.MERGED and work:
+        if run.milestone.require_plan().gates.pre_merge:
+            run.repo.delete([_pin(run, issue)])
+        settled = run.dispatch.settled_by(issue) if work.is_whole else ()
+        run.history.note_part((issue, *settled), merge.head, whole=work.is_whole)
+        if work.is_whole:
+            run.tasks.write_done(item, work.ended)
+    if merge.candidate:
+        run.history.note_commit(merge.candidate)
+    run.begin(issue)
+    run.receipts.write(dataclasses.replace(merge, attempt=work.attempt if work else 0), issue)
+    run.tell("merge", merge.status, " ".join(filter(None, (merge.commit[:10], merge.reason))), issue=issue)

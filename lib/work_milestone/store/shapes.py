@@ -1,0 +1,123 @@
+"""Records as JSON objects and back: what JSON may hold in a field, by the field's type.
+
+Rules: what a field lacks, or has as null, is its default. What is of another type, or lacks a field that has no
+default, is none of that kind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from work_milestone.plan import FollowUp, Reason
+from work_milestone.store.outcomes import Kind
+from work_milestone.store.records import Commit, Mended, Refused
+
+T = TypeVar("T")
+KEYS = {"cls": "class"}  # a field's name in the file, where Python has another use for it
+
+
+class _Field(NamedTuple):
+    """A field: its name, its key in the file, the types that JSON may hold there, and what makes its value of one."""
+
+    name: str
+    key: str
+    types: tuple[type, ...]
+    convert: Callable[[Any], Any] | None
+    is_required: bool
+
+
+def _texts(value: list[Any]) -> tuple[str, ...]:
+    if not all(type(one) is str for one in value):
+        raise ValueError("not a list of texts")
+    return tuple(value)
+
+
+def _counts(value: dict[Any, Any]) -> dict[str, int]:
+    if not all(type(one) is int for one in value.values()):
+        raise ValueError("not a mapping to whole numbers")
+    return value
+
+
+def _numbers(value: list[Any]) -> tuple[int, ...]:
+    if not all(type(one) is int for one in value):
+        raise ValueError("not a list of whole numbers")
+    return tuple(value)
+
+
+def _followup(value: object) -> FollowUp | None:
+    try:
+        return read(FollowUp, value)
+    except ValueError:
+        return None  # one that is damaged loses nothing of what stands beside it
+
+
+def _followups(value: list[Any]) -> tuple[FollowUp, ...]:
+    return tuple(one for row in value if (one := _followup(row)) is not None)
+
+
+def _commits(value: list[Any]) -> tuple[Commit, ...]:
+    return tuple(read(Commit, one) for one in value)
+
+
+# By a field's type as it is written in its class.
+_TYPES: Mapping[str, tuple[tuple[type, ...], Callable[[Any], Any] | None]] = {
+    "str": ((str,), None),
+    "int": ((int,), None),
+    "float": ((float, int), float),
+    "bool": ((bool,), None),
+    "tuple[str, ...]": ((list,), _texts),
+    "tuple[int, ...]": ((list,), _numbers),
+    "Mapping[str, int]": ((dict,), _counts),
+    "Kind": ((str,), Kind),
+    "Reason": ((str,), Reason),
+    "tuple[Commit, ...]": ((list,), _commits),
+    "Refused": ((dict,), lambda value: read(Refused, value)),
+    "Mended": ((dict,), lambda value: read(Mended, value)),
+    "FollowUp": ((dict,), _followup),
+    "tuple[FollowUp, ...]": ((list,), _followups),
+}
+
+
+_known: dict[Callable[..., Any], tuple[_Field, ...]] = {}
+
+
+def _fields(kind: Callable[..., Any]) -> tuple[_Field, ...]:
+    if kind not in _known:
+        _known[kind] = tuple(map(_field, dataclasses.fields(kind)))  # type: ignore[arg-type]  # a class of dataclasses
+    return _known[kind]
+
+
+def _field(field: dataclasses.Field[Any]) -> _Field:
+    types, convert = _TYPES[str(field.type).removesuffix(" | None")]
+    required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    return _Field(field.name, KEYS.get(field.name, field.name), types, convert, required)
+
+
+def read(kind: Callable[..., T], raw: object) -> T:
+    """Make a record of what JSON holds. Raise ValueError when it is none of that kind."""
+    if not isinstance(raw, dict):
+        raise ValueError("not an object")
+    values = {}
+    for name, key, types, convert, required in _fields(kind):
+        value = raw.get(key)
+        if value is None:
+            if required:
+                raise ValueError(f"{key} is missing")
+        elif type(value) not in types:
+            raise ValueError(f"{key} is of another type")
+        else:
+            values[name] = convert(value) if convert else value
+    return kind(**values)
+
+
+def write(record: Any) -> dict[str, Any]:
+    """Make what JSON holds of a record."""
+    return {field.key: _plain(getattr(record, field.name)) for field in _fields(type(record))}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return write(value) if dataclasses.is_dataclass(value) else value
