@@ -31,9 +31,9 @@ from work_milestone.settings import session_settings
 from tests.bench import scratch
 from tests.bench.scratch import DOIT, NUMBER, Ground
 from tests.bench.tables import Figure
-from tests.e2e import claude_code
-from tests.e2e.messages_stub import MessagesStub
-from tests.e2e.stubs import Reply
+from tests.e2e.agents import claude_code
+from tests.e2e.agents.messages_stub import MessagesStub
+from tests.e2e.agents.stubs import Reply
 
 SHARE, LEAST = 0.1, 100.0  # of the bare session's time; ms: the more of the two may be added
 DELAY = 0.5  # seconds before each of the three replies

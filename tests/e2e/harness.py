@@ -27,6 +27,7 @@ import yaml
 PLANS = Path(__file__).parents[1] / "plans"
 LIMIT = 100  # seconds; nothing here takes as long, unless it hangs
 Items = Sequence[Sequence[Mapping[str, Any]]]
+KEEP = 'cp "$MILESTONE_PROMPT" "$OUT/prompt-$name"'  # an agent keeps a copy of its prompt
 
 AGENT = """
 name=$MILESTONE_ITEM
@@ -39,6 +40,14 @@ report() { printf 'STATUS: %s\\nNOTES: notes of %s\\n' "$1" "$MILESTONE_ITEM"; }
 work() { echo "work on $MILESTONE_ITEM" > "item-$MILESTONE_ITEM.txt"; commit "fix: work on $MILESTONE_ITEM"; }
 if [ -f "$OUT/do-$name" ]; then . "$OUT/do-$name"; else work && report COMPLETE; fi
 """
+
+
+def signal_run(name: str) -> str:
+    """A shell line of whatever runs here: it sends the run a signal."""
+    return f'kill -{name} "$(cat "$OUT/doit.pid")"'
+
+
+KILL = signal_run("KILL")
 
 
 class Command(subprocess.Popen[bytes]):
@@ -126,6 +135,11 @@ class Sandbox:
         self.git("commit", "-qm", "chore: begin")
         return self
 
+    def replan(self, text: str) -> None:
+        """Commit another plan, and whatever else has changed."""
+        self.write("plan/milestone-3-dispatch.yaml", text)
+        self.git("commit", "-qam", "chore: another plan")
+
     def write(self, path: str, text: str) -> Path:
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -163,6 +177,12 @@ class Sandbox:
         path.chmod(0o755)
         return path
 
+    def fifo(self, *names: str) -> list[str]:
+        """Make FIFOs, by which a test and what runs here wait for each other; return them as words of the shell."""
+        for name in names:
+            os.mkfifo(self.outside / name)
+        return [f'"$OUT/{name}"' for name in names]
+
     # -- running it
 
     def run(self, *argv: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Done:
@@ -197,6 +217,13 @@ class Sandbox:
         with (self.outside / "output").open("ab") as out:
             return Command(self.argv(*words), cwd=self.root, env=self.env, stdin=subprocess.DEVNULL,
                            stdout=out, stderr=out)  # fmt: skip
+
+    def begin(self, *fifos: str) -> Command:
+        """Start the run, and wait until somebody in it has written to each of these FIFOs."""
+        run = self.start()
+        for name in fifos:
+            assert await_line(self.outside / name), "somebody came, and went without a word"
+        return run
 
     def argv(self, *words: str) -> list[str]:
         line = 'echo $$ > "$OUT/doit.pid"; exec "$0" -X faulthandler -m doit "$@"'
@@ -238,6 +265,15 @@ class Sandbox:
     def show(self, path: str, rev: str = "main") -> str:
         return self.git("show", f"{rev}:{path}")
 
+    def changed(self, commit: str) -> list[str]:
+        """The files that a commit changes."""
+        return self.git("diff-tree", "-r", "--no-commit-id", "--name-only", commit).splitlines()
+
+    def kept(self, issue: int) -> set[str]:
+        """Every file that the refs of an item's attempts hold."""
+        refs = [ref for ref in self.refs() if ref.startswith(f"refs/milestone/3/attempt/{issue}/")]
+        return {path for ref in refs for path in self.files(ref)}
+
     def trailers(self, commit: str) -> dict[str, str]:
         message = self.outside / "message"
         message.write_text(self.git("log", "-1", "--format=%B", commit), encoding="utf-8")
@@ -261,10 +297,20 @@ class Sandbox:
         assert isinstance(found, dict)
         return found
 
+    def journal(self) -> list[dict[str, Any]]:
+        """What a run has told so far, line by line."""
+        return [json.loads(line) for line in (self.root / ".milestone/3/journal.jsonl").read_text().splitlines()]
+
     def states(self) -> dict[str, str]:
         """What `doit list` says of each step, in its order."""
         rows = (line.split() for line in self.doit("list", "n=3", rc=0).out.splitlines())
         return {row[1]: row[0] for row in rows}
+
+    def standing(self) -> dict[int, str]:
+        """The state of each item, from the table of `doit status`."""
+        table = rows(self.doit("status", "n=3", rc=0).out)
+        assert table, self.doit("status", "n=3").text
+        return {issue: columns[2] for issue, columns in table.items()}
 
     def processes(self) -> list[psutil.Process]:
         """Every process that a run of this repository has started and that still lives."""
@@ -284,6 +330,11 @@ class Sandbox:
         assert not list(self.root.rglob("kage-bunshin.lock"))
         assert self.git("fsck", "--connectivity-only") is not None
         assert self.processes() == []
+
+    def require_own_files(self, *issues: int) -> None:
+        """Each item is merged once, and its squash commit holds its own file and nothing else."""
+        merged = {issue: [self.changed(commit) for commit in commits] for issue, commits in self.squashes().items()}
+        assert merged == {issue: [[f"item-{issue}.txt"]] for issue in issues}
 
     def require_landed(self, *issues: int, base: str | None = None) -> None:
         """Every item is on main, once, under one merge commit."""
@@ -312,6 +363,12 @@ def _environment(one: psutil.Process) -> Mapping[str, str]:
         return one.environ() if one.status() != psutil.STATUS_ZOMBIE else {}
     except (psutil.Error, OSError):
         return {}
+
+
+def rows(text: str) -> dict[int, list[str]]:
+    """A table's lines by item, in columns: wave, priority, state."""
+    split = (line.split() for line in text.splitlines() if line.startswith("#") and ":" not in line.split()[1])
+    return {int(words[0][1:]): words[1:] for words in split}
 
 
 def await_line(path: Path) -> str:

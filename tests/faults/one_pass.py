@@ -28,7 +28,9 @@ from work_milestone.plan import Item
 from work_milestone.run import followups, integration
 from work_milestone.run.run import Run
 
-git.repo.SHARED_PATIENCE = 0.1  # a git that was killed with its pass leaves locks often, and nobody else is at work here
+git.repo.SHARED_PATIENCE = (
+    0.1  # a git that was killed with its pass leaves locks often, and nobody else is at work here
+)
 ENDED = 1_700_000_000.5  # seconds since 1970
 OUT = Path(os.environ["OUT"])
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.exec", "shutil.rmtree", "subprocess.Popen",

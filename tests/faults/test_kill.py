@@ -6,21 +6,21 @@ kills the run by its recorded pid.
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Mapping
 
 import pytest
 
-from tests.e2e.harness import Sandbox, item, plan
+from tests.e2e.harness import KILL, Sandbox, item, plan
+from tests.e2e.merging.sides import APP, GOOD
 
 ISSUES = (11, 12, 13)
 KILLED = -signal.SIGKILL
-STRIKE = """
-strike() {  # NAME N ACTION...: the N-th time that NAME happens
+STRIKE = f"""
+strike() {{  # NAME N: the N-th time that NAME happens
     echo . >> "$OUT/count-$1"
-    [ "$(wc -l < "$OUT/count-$1")" -ge "$2" ] && mkdir "$OUT/struck" 2> /dev/null && kill -9 "$(cat "$OUT/doit.pid")"
-}
+    [ "$(wc -l < "$OUT/count-$1")" -ge "$2" ] && mkdir "$OUT/struck" 2> /dev/null && {KILL}
+}}
 """
 BRANCH, MAIN, LANDING = "refs/heads/milestone/3-test", "refs/heads/main", "refs/milestone/3/candidate/landing"
 MOMENTS = [  # an update of a ref by the run itself: which ref, the how manyth time
@@ -141,7 +141,7 @@ ALONE = 'exec 8> "$OUT/gate-alive"; flock -n 8 || echo gate >> "$OUT/overlaps"; 
 
 @pytest.mark.parametrize("number", [1, 2, 4])
 def test_the_gate_of_a_run_that_was_killed_is_ended_by_the_next(box: Sandbox, undisturbed: str, number: int) -> None:
-    os.mkfifo(box.outside / "never")
+    box.fifo("never")
     make(box, gate=f'{ALONE} strike gate {number} && read -r _ < "$OUT/never"; :')
     box.milestone(rc=KILLED)
     box.milestone()
@@ -223,22 +223,18 @@ def test_killed_again_and_again_each_time_a_little_later(box: Sandbox, undisturb
 # sessions that mend
 
 
-APP = "".join(f"line {number}\n" for number in range(1, 8))
-RESOLVE = """sed -i '/^<<<<<<< /d; /^||||||| /,/^=======$/d; /^>>>>>>> /d' app.txt
-git add -A; git commit -q --no-edit; report COMPLETE"""
 MEND = {  # by the session's name, `resolve` being that of whichever is merged after the other: what it does
-    "resolve": RESOLVE,
+    "resolve": GOOD,
     "11-fix": "git rm -q broken; commit 'fix: broken'; report COMPLETE",
     "landing-fix": "git mv item-12.txt two.txt; commit 'fix: two'; report COMPLETE",
 }
-DEAD = 'kill -9 "$(cat "$OUT/doit.pid")"; kill -9 $PPID; exit 1'  # the run, and the supervisor of this session
+DEAD = f"{KILL}; kill -9 $PPID; exit 1"  # the run, and the supervisor of this session
 MEET = {11: 'echo > "$OUT/one"; read -r _ < "$OUT/two"', 12: 'read -r _ < "$OUT/one"; echo > "$OUT/two"'}
 
 
 def behave_together(box: Sandbox, scripts: Mapping[int, str]) -> None:
     """Let items 11 and 12 work at the same time: neither sees what the other brings."""
-    for name in ("one", "two"):
-        os.mkfifo(box.outside / name)
+    box.fifo("one", "two")
     for issue, script in scripts.items():
         box.behave(issue, f"{MEET[issue]}; {script}")
 

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Sandbox, await_line, item, plan
+from tests.e2e.harness import KILL, Sandbox, item, plan, signal_run
 
 FOREVER = "tail -f /dev/null"
-KILL = 'kill -9 "$(cat "$OUT/doit.pid")"'
 LEAK = """
 import os, signal, sys
 
@@ -56,7 +55,7 @@ ENDS = {  # how a session ends: what its agent does, the run's exit code
     "failed": ("exit 1", 1),
     "killed": ("kill -9 $$", 1),
     "timeout": (FOREVER, 1),
-    "stopped": (f'kill -TERM "$(cat "$OUT/doit.pid")"; {FOREVER}', 143),
+    "stopped": (f"{signal_run('TERM')}; {FOREVER}", 143),
 }
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a session's group is all that is ended")
@@ -69,7 +68,7 @@ def make(box: Sandbox, then: str, *kinds: str, **keys: object) -> Sandbox:
     """Two items, the second after the first, whose first attempt leaks and then does something; who is next waits."""
     box.env["PYTHON"] = sys.executable
     box.script("leak.py", LEAK)
-    box.run("mkfifo", str(box.outside / "begun"), str(box.outside / "go"))
+    box.fifo("begun", "go")
     leak = f'"$PYTHON" -I -S "$OUT/leak.py" {" ".join(kinds)}; {then}'
     box.behave(11, f'if [ "$MILESTONE_ATTEMPT" = 1 ]; then {leak}; else {WAIT}; fi')
     return box.make(plan([[item(11, **keys)], [item(12, 11)]]), retries=0, pass_env=["OUT", "PYTHON"])
@@ -90,8 +89,7 @@ def find_left(box: Sandbox) -> list[str]:
 
 def require_nothing_left(box: Sandbox, *kinds: str, starts: int = 1) -> None:
     """Go on with the run: no leak is there when the next session is at work, nor at the end."""
-    with box.start() as run:
-        assert await_line(box.outside / "begun") == "begun"
+    with box.begin("begun") as run:
         left = find_left(box)
         (box.outside / "go").write_text("go\n")
         assert run.wait() == 0

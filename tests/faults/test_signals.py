@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import Sandbox, await_line, await_text, item, plan
+from tests.e2e.harness import KILL, Command, Sandbox, await_text, item, plan, signal_run
 
-JOURNAL = ".milestone/3/journal.jsonl"
 FOREVER = "tail -f /dev/null"
 
 
 def make(box: Sandbox, *waves: list[dict[str, Any]]) -> Sandbox:
-    for fifo in ("begun", "go"):
-        box.run("mkfifo", str(box.outside / fifo))
+    box.fifo("begun", "go")
     return box.make(plan(waves or [[item(11), item(12)], [item(13, 11)]]))
 
 
@@ -27,32 +25,47 @@ def make_row(box: Sandbox) -> Sandbox:
     return box.make(plan([[item(12)], [item(11)], [item(13, 11)]]))
 
 
-def block(box: Sandbox, issue: int) -> None:
-    """Let an agent tell that it is at work, and finish when it is told to."""
-    box.behave(issue, 'echo begun > "$OUT/begun"; read word < "$OUT/go"; work && report COMPLETE')
+def begin(box: Sandbox) -> Command:
+    """Start the run, and wait until the session of 11 is at work, which goes on when it is told to."""
+    box.behave(11, 'echo begun > "$OUT/begun"; read word < "$OUT/go"; work && report COMPLETE')
+    return box.begin("begun")
 
 
-def release(box: Sandbox) -> None:
+def finish(box: Sandbox, run: Command) -> None:
     (box.outside / "go").write_text("go\n")
+    assert run.wait() == 0
 
 
-def require_done(box: Sandbox, **starts: int) -> None:
+def adopt(box: Sandbox) -> Command:
+    """Start a run that finds a session at work, and wait until it has."""
+    run = box.start()
+    await_text(box.root / ".milestone/3/journal.jsonl", '"adopted"')
+    return run
+
+
+def require_done(box: Sandbox, *, again: int | None = None) -> None:
+    """Each item is landed, by one session; by two where it was begun again."""
     box.require_done(11, 12, 13)
-    assert box.starts() == {11: 1, 12: 1, 13: 1} | {int(name[1:]): count for name, count in starts.items()}
+    assert box.starts() == {issue: 2 if issue == again else 1 for issue in (11, 12, 13)}
+
+
+def work_again(box: Sandbox) -> None:
+    """Let the agent of 11 do plain work: the same line begins it again, and nothing else."""
+    box.mend(11)
+    box.milestone()
+    require_done(box, again=11)
 
 
 @pytest.mark.parametrize(("signal", "code"), [("INT", 130), ("TERM", 143)])
 def test_a_polite_stop_ends_the_sessions_and_says_so(box: Sandbox, signal: str, code: int) -> None:
-    make_row(box).behave(11, f'echo half > half.txt; kill -{signal} "$(cat "$OUT/doit.pid")"; {FOREVER}')
+    make_row(box).behave(11, f"echo half > half.txt; {signal_run(signal)}; {FOREVER}")
     stopped = box.milestone(rc=code)
     box.await_idle()
     assert box.receipt("items/11/result.json")["status"] == "stopped"
     assert "#11 stopped" in stopped.text
     assert "half.txt" in box.files("refs/milestone/3/attempt/11/1")
     assert box.git("status", "--porcelain") == ""
-    box.mend(11)
-    box.milestone()
-    require_done(box, i11=2)
+    work_again(box)
 
 
 @pytest.mark.parametrize(("signal", "code"), [("INT", 130), ("TERM", 143)])
@@ -62,7 +75,7 @@ def test_a_polite_stop_ends_the_sessions_and_says_so(box: Sandbox, signal: str, 
 )
 def test_a_stop_waits_for_a_step_under_way(box: Sandbox, hook: str, when: str, signal: str, code: int) -> None:
     """A worktree or a branch that is being made is whole when the run has ended."""
-    stop = f'kill -{signal} "$(cat "$OUT/doit.pid")"; sleep 0.5; echo done >> "$OUT/whole"'
+    stop = f'{signal_run(signal)}; sleep 0.5; echo done >> "$OUT/whole"'
     make_row(box).hook(hook, f'{when} && mkdir "$OUT/struck" 2> /dev/null && {{ {stop}; }}; exit 0')
     box.milestone(rc=code)
     assert box.processes() == []
@@ -73,72 +86,56 @@ def test_a_stop_waits_for_a_step_under_way(box: Sandbox, hook: str, when: str, s
 
 @pytest.mark.parametrize("signal", ["INT", "TERM"])
 def test_a_second_stop_kills_what_does_not_heed_the_first(box: Sandbox, signal: str) -> None:
-    stop = f'kill -{signal} "$(cat "$OUT/doit.pid")"'
+    stop = signal_run(signal)
     make_row(box).behave(
         11, f'trap "{stop.replace(chr(34), chr(92) + chr(34))}" TERM; {stop}; while :; do {FOREVER}; done'
     )
     assert box.milestone(rc=None).rc in (130, 143)
     box.await_idle()
-    box.mend(11)
-    box.milestone()
-    require_done(box, i11=2)
+    work_again(box)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread has no number of its own elsewhere")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_that_the_kernel_gives_to_another_thread_is_heeded(box: Sandbox, number: int, code: int) -> None:
     """As it is where one comes in the instant before the first thread begins to wait: nothing wakes that."""
-    block(make(box, [item(11)]), 11)
-    run = box.start()
-    assert await_line(box.outside / "begun") == "begun"
+    run = begin(make(box, [item(11)]))
     os.kill(max(int(path.name) for path in Path(f"/proc/{run.pid}/task").iterdir()), number)
     assert run.wait() == code
 
 
 @pytest.mark.parametrize(("signal", "code"), [("HUP", 129), ("KILL", -9)])
 def test_a_closed_terminal_leaves_sessions_at_work_to_be_adopted(box: Sandbox, signal: str, code: int) -> None:
-    block(make(box), 11)
-    run = box.start()
-    assert await_line(box.outside / "begun") == "begun"
+    run = begin(make(box))
     box.run("/bin/sh", "-c", f"kill -{signal} {run.pid}")
     assert run.wait() == code
     assert "running" in box.doit("status", "n=3", rc=0).out
-    run = box.start()
-    await_text(box.root / JOURNAL, '"adopted"')
-    release(box)
-    assert run.wait() == 0
+    finish(box, adopt(box))
     require_done(box)
 
 
 def test_an_adopted_session_is_ended_by_a_stop_too(box: Sandbox) -> None:
-    make(box).behave(11, f'kill -9 "$(cat "$OUT/doit.pid")"; {FOREVER}')
+    make(box).behave(11, f"{KILL}; {FOREVER}")
     box.milestone(rc=-9)
-    run = box.start()
-    await_text(box.root / JOURNAL, '"adopted"')
+    run = adopt(box)
     run.terminate()
     assert run.wait() == 143
     box.await_idle()
     assert box.receipt("items/11/result.json")["status"] == "stopped"
-    box.mend(11)
-    box.milestone()
-    require_done(box, i11=2)
+    work_again(box)
 
 
 def test_a_session_stopped_while_no_run_was_there_is_begun_anew(box: Sandbox) -> None:
     """As a machine that shuts down does: TERM to everybody, the run first."""
-    make_row(box).behave(11, f'kill -9 "$(cat "$OUT/doit.pid")"; kill -TERM $PPID; {FOREVER}')
+    make_row(box).behave(11, f"{KILL}; kill -TERM $PPID; {FOREVER}")
     box.milestone(rc=-9)
     box.await_idle()
     assert box.receipt("items/11/attempts/1/exit.json")["reason"] == "stopped"
-    box.mend(11)
-    box.milestone()
-    require_done(box, i11=2)
+    work_again(box)
 
 
 def test_two_runs_at_once(box: Sandbox) -> None:
-    block(make(box), 11)
-    run = box.start()
-    assert await_line(box.outside / "begun") == "begun"
+    run = begin(make(box))
     second = box.milestone(rc=1)
     assert f"process {run.pid}" in second.err
     for verb in ("skip:12", "retry:12", "skip:11"):
@@ -146,22 +143,18 @@ def test_two_runs_at_once(box: Sandbox) -> None:
     assert str(run.pid) in box.doit("status", "n=3", rc=0).out
     assert box.states()["milestone"] == "R"
     assert str(run.pid) in box.doit("item:12", "n=3", rc=1).text
-    release(box)
-    assert run.wait() == 0
+    finish(box, run)
     require_done(box)
 
 
 def test_two_milestones_beside_each_other(box: Sandbox) -> None:
-    block(make(box), 11)
-    box.write("plan/milestone-4-dispatch.yaml", plan([[item(21), item(22)]], number=4))
+    make(box).write("plan/milestone-4-dispatch.yaml", plan([[item(21), item(22)]], number=4))
     box.git("add", "-A")
     box.git("commit", "-qm", "chore: another plan")
-    run = box.start()
-    assert await_line(box.outside / "begun") == "begun"
+    run = begin(box)
     box.doit("milestone", "n=4", rc=0)
     assert {"item-21.txt", "item-22.txt"} <= box.files()
-    release(box)
-    assert run.wait() == 0
+    finish(box, run)
     assert {f"item-{issue}.txt" for issue in (11, 12, 13, 21, 22)} <= box.files()
     assert box.starts() == dict.fromkeys((11, 12, 13, 21, 22), 1)
     box.require_clean()
@@ -171,19 +164,17 @@ def test_a_killed_supervisor_costs_its_own_item_alone_another_attempt(box: Sandb
     script = f'[ "$MILESTONE_ATTEMPT" = 1 ] && {{ {FOREVER} & kill -9 $PPID; {FOREVER}; }}; work && report COMPLETE'
     make(box).behave(11, script)
     box.milestone()
-    require_done(box, i11=2)
+    require_done(box, again=11)
 
 
 def test_run_and_supervisor_killed(box: Sandbox) -> None:
-    make(box).behave(11, f'{FOREVER} & work; kill -9 "$(cat "$OUT/doit.pid")"; kill -9 $PPID; {FOREVER}')
+    make(box).behave(11, f"{FOREVER} & work; {KILL}; kill -9 $PPID; {FOREVER}")
     box.milestone(rc=-9)
-    box.mend(11)
-    box.milestone()
-    require_done(box, i11=2)
+    work_again(box)
 
 
 def test_everything_killed_at_once_keeps_what_the_agent_committed(box: Sandbox) -> None:
-    make(box).behave(11, f'work; git rev-parse HEAD > "$OUT/made"; kill -9 "$(cat "$OUT/doit.pid")" $PPID; {FOREVER}')
+    make(box).behave(11, f'work; git rev-parse HEAD > "$OUT/made"; {KILL} $PPID; {FOREVER}')
     box.milestone(rc=-9)
     box.mend(11)
     box.milestone()
@@ -202,7 +193,7 @@ def test_an_agent_that_starts_the_tool_is_refused(box: Sandbox) -> None:
 
 
 def test_a_run_that_was_told_to_outlive_its_terminal_does(box: Sandbox) -> None:
-    make_row(box).behave(11, 'kill -HUP "$(cat "$OUT/doit.pid")"; work && report COMPLETE')
+    make_row(box).behave(11, f"{signal_run('HUP')}; work && report COMPLETE")
     shell, option, line, *words = box.argv()
     assert box.run(shell, option, f"trap '' HUP; {line}", *words).rc == 0  # as nohup does
     require_done(box)
