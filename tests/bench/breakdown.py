@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from work_milestone.store.receipts import RunFolder
+from work_milestone.store import Receipts, RunFolder, records
 
 from tests.bench import scratch, tables
 from tests.bench.scratch import CHANGE, NUMBER, Ground
@@ -52,17 +52,17 @@ def _phases(spans: list[Span], began: float, ended: float) -> list[tuple[str, st
         ("interpreter starts", starts["begin"]),
         ("doit is imported", ends["import doit"]),
         ("the package is imported", ends["import work_milestone"]),
-        ("settings and plan are read", ends["graph.open_run"]),
-        ("the graph is built", starts["preflight.check"]),
-        ("preflight", ends["preflight.check"]),
+        ("settings and plan are read", ends["opening.open_run"]),
+        ("the graph is built", starts["checks.check"]),
+        ("preflight", ends["checks.check"]),
         ("integration branch", ends["integration.begin"]),
         ("first session starts", starts["attempts.start"]),
         ("until the last session is judged", ends["results.judge"]),
-        ("until the last merge", ends["merge_queue.merge"]),
+        ("until the last merge", ends["queue.merge"]),
         ("wave, relay, verdicts, gates", ends["landing.check"]),
         ("landing", ends["landing.land"]),
         ("close", ends["closing.close"]),
-        ("summary", ends.get("report.print_summary", ends["end"])),
+        ("summary", ends.get("summary.print_summary", ends["end"])),
         ("exit", ended),
     ]
     before = [began, *(at for _, at in cuts)]
@@ -80,15 +80,15 @@ def _sums(spans: list[Span]) -> list[tuple[str, str, str, str]]:
 
 def _ways(root: Path, items: int) -> list[tuple[str, str, str]]:
     """Measure each item's way by the times in its receipts."""
-    folder = RunFolder(root, NUMBER)
+    receipts = Receipts(RunFolder(root, NUMBER))
     rows = []
     for issue in range(1, items + 1):
-        attempt = folder.attempt(issue, 1)
+        attempt = receipts.folder.attempt(issue, 1)
         session, record = (json.loads((attempt / name).read_text()) for name in ("session.json", "exit.json"))
-        judged, merged = folder.load(folder.receipt(issue, "spawn")), folder.load(folder.receipt(issue, "merge"))
+        judged, merged = receipts.load(records.Work, issue), receipts.load(records.Merge, issue)
         assert judged
         assert merged
-        cuts = [session["started"], record["started"], record["ended"], judged["ended"], merged["ended"]]
+        cuts = [session["started"], record["started"], record["ended"], judged.ended, merged.ended]
         rows.append([1000 * (end - start) for start, end in itertools.pairwise(cuts)])
         rows[-1].append(1000 * (cuts[-1] - cuts[0]))
     columns = zip(*rows, strict=True)

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from work_milestone.run.run import Run
-from work_milestone.sessions import relay
-from work_milestone.store.receipts import RunFolder
+from work_milestone.report import relay
+from work_milestone.run import Run
+from work_milestone.store import Kind, Receipts, Record, RunFolder, records
 
 from tests.bench import scratch
 from tests.bench.scratch import BRANCH, CHANGE, DOIT, NUMBER, Ground
@@ -79,47 +79,51 @@ def _squashes(heads: Sequence[str], base: str) -> Iterator[str]:
 
 def _receipts(root: Path, base: str, heads: Sequence[str], squashed: Sequence[str]) -> None:
     """What the items' steps left."""
-    folder, onto = RunFolder(root, NUMBER), base
+    receipts, onto = Receipts(RunFolder(root, NUMBER)), base
+    folder = receipts.folder
     for issue, (head, commit) in enumerate(zip(heads, squashed, strict=True), 1):
         attempt, branch = folder.attempt(issue, 1), f"work/{NUMBER}/{issue}-change-number-{issue}"
         place = str(folder.path / "worktrees" / str(1 + issue % scratch.SLOTS))
-        session: dict[str, Any] = {
-            "attempt": 1, "mark": f"mark-{issue}", "agent": "command", "argv": ["/bin/sh", "-c", CHANGE],
-            "model": "sonnet", "timeout": 7200.0, "branch": branch, "path": place, "base": base,
-        }  # fmt: skip
-        result: dict[str, Any] = {
-            "attempt": 1, "detail": "", "notes": "", "blocker": "", "cost": None, "started": WHEN + issue,
-            "elapsed": 0.1, "log": str(attempt), "branch": branch, "base": base, "head": head,
-            "files": [f"items/{issue % 100}/item-{issue}.txt"],
-            "commits": [{"id": head, "subject": f"fix: item {issue}"}],
-        }  # fmt: skip
-        where: dict[str, Any] = {"branch": branch, "path": place, "base": base}
-        folder.write(folder.receipt(issue, "worktree"), "worktree", "ready", attempt=1, **where)
-        folder.write(folder.receipt(issue, "lock"), "lock", "ready", mark=f"mark-{issue}", path=place)
-        folder.write(attempt / "session.json", "spawn", "started", **session)
+        where: dict[str, Any] = {"branch": branch, "path": place, "base": base, "attempt": 1}
+        made: list[Record] = [
+            records.Worktree(status="ready", kind=Kind.WORK, **where),
+            records.Lock(status="ready", mark=f"mark-{issue}", path=place),
+            records.Work(
+                status="complete", started=WHEN + issue, elapsed=0.1, log=str(attempt), head=head, agent="command",
+                files=(f"items/{issue % 100}/item-{issue}.txt",), mark=f"mark-{issue}", model="sonnet",
+                commits=(records.Commit(head, f"fix: item {issue}"),), **where,
+            ),
+            records.Merge(status="merged", attempt=1, commit=commit, head=head, onto=onto, cls="clean"),
+        ]  # fmt: skip
+        for one in made:
+            receipts.write(one, issue)
+        started = records.Started(
+            status="started", mark=f"mark-{issue}", kind=Kind.WORK, started=WHEN + issue, agent="command",
+            argv=("/bin/sh", "-c", CHANGE), model="sonnet", timeout=7200.0, **where,
+        )  # fmt: skip
+        receipts.write(started, issue, 1)
         record = {"version": 1, "code": 0, "signal": None, "reason": "exited", "started": WHEN, "ended": WHEN + 0.1}
         (attempt / "exit.json").write_text(json.dumps(record) + "\n")
         for name in ("lock", "stdout", "stderr"):
             (attempt / name).touch()
-        folder.write(folder.receipt(issue, "spawn"), "spawn", "complete", **result)
-        merged: dict[str, Any] = {"reason": "", "commit": commit, "head": head, "onto": onto}
-        folder.write(folder.receipt(issue, "merge"), "merge", "merged", **merged)
         (folder.item(issue) / "prompt.md").write_text(f"Change number {issue}\n")
         onto = commit
 
 
 def _ends(root: Path, base: str, tip: str, landing: str) -> None:
     """What the run's own steps left; the waves' are worked by the tool's steps."""
-    folder = RunFolder(root, NUMBER)
-    at = folder.path
-    folder.write(at / "branch.json", "branch", "made", branch=BRANCH, base=base, main="main")
-    folder.write(at / "gates.json", "gates", "passed", commit=landing, onto=base, head=tip)
-    folder.write(at / "land.json", "land", "landed", commit=landing, main="main", head=tip, pushed_branch=False)
+    receipts = Receipts(RunFolder(root, NUMBER))
+    for record in (
+        records.Branch(status="made", branch=BRANCH, base=base, main="main"),
+        records.Gates(status="passed", commit=landing, onto=base, head=tip),
+        records.Land(status="landed", commit=landing, main="main", head=tip),
+    ):
+        receipts.write(record)
     run = Run(root, {"n": str(NUMBER)})
-    for wave in run.waves:
+    for wave in run.dispatch.waves:
         relay.settle(run, wave)
         relay.write(run, wave)
-    folder.write(at / "milestone.json", "milestone", "closed")
+    receipts.write(records.Milestone(status="closed"))
 
 
 def check(ground: Ground, root: Path, items: int) -> None:

@@ -16,10 +16,10 @@ from itertools import count
 from math import inf
 from pathlib import Path
 
-from work_milestone import preflight
-from work_milestone.merging import queue as merge_queue
-from work_milestone.run import integration
-from work_milestone.run.run import Run
+from work_milestone.merging import integration, queue
+from work_milestone.preflight import checks
+from work_milestone.run import Run
+from work_milestone.store import records
 
 from tests.bench import scratch
 from tests.bench.scratch import BRANCH, CHANGE, NUMBER, Ground, Sample
@@ -88,7 +88,7 @@ class Field:
         first = number % len(names)
         for name in names[first:] + names[:first]:
             if name == TOOL and state == FIRST:
-                self.run.pool.remove_all(integration.folder(self.run))
+                self.run.pool.remove_all(self.run.place)
                 self.run.lock.release()
                 self.run = self._open()
             old = self.git("rev-parse", REFS[name])
@@ -116,10 +116,10 @@ class Field:
     def _open(self) -> Run:
         """Open a run and go as far as its first session has."""
         run = Run(self.root, {"n": str(NUMBER)})
-        preflight.check(run)
+        checks.check(run)
         integration.begin(run)
-        for issue in run.items:  # as doit does, who asks of each step whether it is done
-            run.facts(issue)
+        for issue in run.dispatch.items:  # as doit does, who asks of each step whether it is done
+            run.standing(issue)
         return run
 
     def _branch(self, number: int, parent: str) -> str:
@@ -133,18 +133,18 @@ class Field:
 
     def _tool(self, branch: int, head: str, base: str) -> Sample:
         """Merge what a finished session has left, off the clock, as its judge leaves it."""
-        run, item = self.run, self.run.items[next(self.issues)]
-        run.folder.write(
-            run.folder.receipt(item.issue, "spawn"), "spawn", "complete", attempt=1, detail="", notes="", head=head,
-            branch=f"session/{branch}", files=_changed(branch), base=base, rooted=True,
-            commits=[{"id": head, "subject": "fix: it"}],
+        run, item = self.run, self.run.dispatch.items[next(self.issues)]
+        work = records.Work(
+            status="complete", attempt=1, head=head, branch=f"session/{branch}", files=tuple(_changed(branch)),
+            base=base, rooted=True, commits=(records.Commit(head, "fix: it"),),
         )  # fmt: skip
+        run.receipts.write(work, item.issue)
         run.begin(item.issue)
-        run.note_head(head)
-        taken = scratch.clock(lambda: merge_queue.merge(run, item))
-        receipt = run.merge(item.issue) or {}
-        if (receipt.get("status"), receipt.get("head")) != ("merged", head):
-            raise SystemExit(f"{self.root}: #{item.issue} is not merged: {receipt}")
+        run.history.note_commit(head)
+        taken = scratch.clock(lambda: queue.merge(run, item))
+        found = run.standing(item.issue).merge
+        if found is None or (found.status, found.head) != ("merged", head):
+            raise SystemExit(f"{self.root}: #{item.issue} is not merged: {found}")
         if self.more == BACKLOG and "status: Done" not in self.git("show", f"{BRANCH}:{_task(item.issue)}"):
             raise SystemExit(f"{self.root}: the backlog does not say that #{item.issue} is done")
         return taken

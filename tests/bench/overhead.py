@@ -19,14 +19,14 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from work_milestone import preflight, sessions
-from work_milestone.agents.api import Call
+from work_milestone.agents import Call
 from work_milestone.agents.claude import Claude
+from work_milestone.merging import integration
 from work_milestone.plan import Item
-from work_milestone.run import integration
-from work_milestone.run.run import Run
-from work_milestone.sessions import exits, preparation
-from work_milestone.settings import session_settings
+from work_milestone.preflight import checks
+from work_milestone.run import Run
+from work_milestone.sessions import preparation, work
+from work_milestone.supervision import record
 
 from tests.bench import scratch
 from tests.bench.scratch import DOIT, NUMBER, Ground
@@ -59,9 +59,11 @@ def measure(where: Path | None, rounds: int) -> list[Figure]:
         stub.play(f"# #{WHOLE} ", *[_script(WHOLE)] * len(issues))
         with scratch.inside(ground.env), _opened(ground, issues) as run:
             place = path / "bare"
-            ground.git("worktree", "add", "-q", "-b", "bare", str(place), cwd=run.root)
+            ground.git("worktree", "add", "-q", "-b", "bare", str(place), cwd=run.milestone.root)
             template = ground.repository("template", _files(range(WHOLE, WHOLE + 1)))
-            taken = [_turn(ground, run, item, place, template) for item in run.items.values()][1:]  # the first warms up
+            taken = [_turn(ground, run, item, place, template) for item in run.dispatch.items.values()][
+                1:
+            ]  # the first warms up
         if stub.faults:
             raise SystemExit(f"the model was asked what no script foresees: {stub.faults}")
     return _figures(*zip(*taken, strict=True))
@@ -80,7 +82,7 @@ def _files(issues: range) -> dict[str, str]:
 def _opened(ground: Ground, issues: range) -> Iterator[Run]:
     """Open a run and go as far as its first session has."""
     run = Run(ground.repository("repository", _files(issues)), {"n": str(NUMBER)})
-    preflight.check(run)
+    checks.check(run)
     integration.begin(run)
     yield run
     run.lock.release()
@@ -90,7 +92,7 @@ def _turn(ground: Ground, run: Run, item: Item, place: Path, template: Path) -> 
     """Work an item each way, the order another each time: bare, through the tool, a milestone as a whole; ms."""
     for step in (preparation.prepare, preparation.write_lock, preparation.write_prompt):
         step(run, item)
-    prompt = run.folder.item(item.issue) / "prompt.md"
+    prompt = run.milestone.folder.item(item.issue) / "prompt.md"
     if item.issue % 2:
         bare = _bare(run, item, place, prompt)
         return bare, *_ours(run, item), _whole(ground, template)
@@ -99,7 +101,7 @@ def _turn(ground: Ground, run: Run, item: Item, place: Path, template: Path) -> 
 
 
 def _bare(run: Run, item: Item, place: Path, prompt: Path) -> float:
-    argv = Claude().argv(Call(session_settings(run.settings, item), str(uuid.uuid4())))
+    argv = Claude().argv(Call(run.session_settings(item.issue), str(uuid.uuid4())))
     began = time.perf_counter()
     with prompt.open("rb") as words:
         done = subprocess.run(argv, cwd=place, env=dict(os.environ), stdin=words, capture_output=True, check=False)
@@ -112,13 +114,12 @@ def _bare(run: Run, item: Item, place: Path, prompt: Path) -> float:
 def _ours(run: Run, item: Item) -> tuple[float, float]:
     """Return what the spawn step takes, and what of it lies outside of the agent's life; ms."""
     began = time.perf_counter()
-    sessions.work(run, item)
+    work.work(run, item)
     taken = time.perf_counter() - began
-    result = run.result(item.issue) or {}
-    if result.get("status") != "complete":
-        raise SystemExit(f"{run.root}: #{item.issue} is {result.get('status')}: {result.get('detail')}")
-    record = exits.read(run.folder.attempt(item.issue, 1)) or {}
-    return 1000 * taken, 1000 * (taken - (record["ended"] - record["started"]))
+    found, end = run.standing(item.issue).work, record.read(run.milestone.folder.attempt(item.issue, 1))
+    if found is None or found.status != "complete" or end is None:
+        raise SystemExit(f"{run.milestone.root}: #{item.issue}: {found}, {end}")
+    return 1000 * taken, 1000 * (taken - end.elapsed)
 
 
 def _whole(ground: Ground, template: Path) -> float:

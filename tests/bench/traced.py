@@ -6,6 +6,7 @@ on Linux, and the processor's seconds, `self` and `children`.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import resource
@@ -42,28 +43,32 @@ def git_name(argv: Sequence[str], *_: Any) -> str:
 
 def install() -> None:
     """Put the stopwatch on steps, sessions, receipts and processes."""
-    from work_milestone import graph, landing, preflight, report
     from work_milestone.git import worktrees
-    from work_milestone.graph import verdicts
-    from work_milestone.landing import closing
-    from work_milestone.merging import queue as merge_queue
-    from work_milestone.run import integration
-    from work_milestone.sessions import preparation, relay, results
-    from work_milestone.store import receipts
+    from work_milestone.graph import opening
+    from work_milestone.landing import closing, landing
+    from work_milestone.merging import integration, queue
+    from work_milestone.preflight import checks
+    from work_milestone.report import relay, summary, verdicts
+    from work_milestone.run import Step
+    from work_milestone.sessions import preparation, results
     from work_milestone.supervision import attempts
-    from work_milestone.system import process
+    from work_milestone.system import files, process
 
     steps: dict[Any, tuple[str, ...]] = {
-        graph: ("open_run",), preflight: ("check",), integration: ("begin",),
-        preparation: ("prepare", "write_lock", "write_prompt"), results: ("judge",), merge_queue: ("merge",),
+        opening: ("open_run",), checks: ("check",), integration: ("begin",),
+        preparation: ("prepare", "write_lock", "write_prompt"), results: ("judge",), queue: ("merge",),
         verdicts: ("require_settled",), relay: ("settle", "write"), landing: ("check", "land"), closing: ("close",),
-        report: ("print_summary",), attempts: ("start",), receipts: ("write_atomic",),
+        summary: ("print_summary",), attempts: ("start",), files: ("write_atomic",),
         worktrees.Pool: ("take", "remove_all"), attempts.Supervised: ("wait",),
     }  # fmt: skip
     for home, names in steps.items():
         for name in names:
             label = f"{home.__name__.rpartition('.')[2]}.{name}"
-            setattr(home, name, timed(label, getattr(home, name)))
+            work = getattr(home, name)
+            if isinstance(work, Step):
+                setattr(home, name, dataclasses.replace(work, act=timed(label, work.act)))
+            else:
+                setattr(home, name, timed(label, work))
     process.run = timed("process.run", process.run, git_name)
 
 

@@ -17,16 +17,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from work_milestone import git, landing, preflight
+from work_milestone import git
 from work_milestone.gates import baseline
-from work_milestone.git import trees
-from work_milestone.graph import generations, verdicts
-from work_milestone.landing import closing
-from work_milestone.merging import queue as merge_queue
-from work_milestone.merging import remedies
+from work_milestone.git import edits
+from work_milestone.graph import generations
+from work_milestone.landing import closing, landing
+from work_milestone.merging import integration, queue, remedies
 from work_milestone.plan import Item
-from work_milestone.run import followups, integration
-from work_milestone.run.run import Run
+from work_milestone.preflight import checks
+from work_milestone.report import verdicts
+from work_milestone.run import Run, followups
+from work_milestone.store import records
 
 git.repo.SHARED_PATIENCE = (
     0.1  # a git that was killed with its pass leaves locks often, and nobody else is at work here
@@ -64,19 +65,19 @@ def main() -> None:
         sys.addaudithook(countdown)
     if closing.is_closed(run):
         return
-    preflight.check(run)
+    checks.check(run)
     do(integration.is_ready, integration.begin, run)
     do(baseline.is_known, baseline.check, run)
-    for item in run.dispatched.values():
+    for item in run.dispatch.dispatched.values():
         work(run, item)
-        if not merge_queue.is_done(run, item):
-            merge_queue.merge(run, item)
+        if not queue.is_done(run, item):
+            queue.merge(run, item)
         if not remedies.is_mended(run, item):
             remedies.mend(run, item)
     if not followups.is_dispatched(run):
         os.environ["EVENT"] = str(countdown.left)
         generations.follow(run)
-    for item in run.dispatched.values():
+    for item in run.dispatch.dispatched.values():
         verdicts.require_settled(run, item)
     do(landing.is_gated, landing.check, run)
     do(landing.is_landed, landing.land, run)
@@ -91,23 +92,24 @@ def do(fresh: Callable[[Run], bool], action: Callable[[Run], None], run: Run) ->
 
 def work(run: Run, item: Item) -> None:
     """Leave what a finished session leaves, where one would have been started."""
-    if not run.needs_session(item.issue) or run.unmet(item):
+    if not run.standing(item.issue).needs_session or run.find_unmet(item):
         return
-    one = run.followups.get(item.issue)
+    one = run.dispatch.followups.get(item.issue)
     name = f"follow-{one.origin}" if one else str(item.issue)
     files = json.loads((OUT / f"session-{name}.json").read_text())
-    base = integration.head(run)
+    base = run.history.head()
     subject = f"feat: session of {name}"
-    head = run.repo.commit_tree(trees.edit(run.repo, run.repo.tree_of(base), files), [base], subject, ENDED)
+    head = run.repo.commit_tree(edits.edit(run.repo, run.repo.tree_of(base), files), [base], subject, ENDED)
     branch = f"work/3/{item.issue}"
-    run.folder.attempt(item.issue, 1).mkdir(parents=True, exist_ok=True)
+    run.milestone.folder.attempt(item.issue, 1).mkdir(parents=True, exist_ok=True)
     run.repo.move(f"refs/heads/{branch}", head)
-    run.folder.write(
-        run.folder.receipt(item.issue, "spawn"), "spawn", "complete", attempt=1, head=head, branch=branch, base=base,
-        files=sorted(files), commits=[{"id": head, "subject": subject}], detail="", notes="", ended=ENDED,
+    work = records.Work(
+        status="complete", attempt=1, head=head, branch=branch, base=base, files=tuple(sorted(files)), ended=ENDED,
+        commits=(records.Commit(head, subject),),
     )  # fmt: skip
+    run.receipts.write(work, item.issue)
     run.begin(item.issue)
-    run.note_head(head)
+    run.history.note_commit(head)
 
 
 if __name__ == "__main__":

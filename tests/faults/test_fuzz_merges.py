@@ -25,7 +25,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from work_milestone.run.run import Run
+from work_milestone.run import Run
+from work_milestone.store import records
 
 from tests.e2e.harness import LIMIT, Command, Sandbox, item, plan
 
@@ -130,8 +131,8 @@ def prepare(box: Sandbox, *, moved: bool) -> Sandbox:
     if moved:
         base = box.rev()
         box.git("update-ref", "--create-reflog", BRANCH, base)
-        run.folder.write(run.folder.path / "branch.json", "branch", "made", branch=BRANCH.removeprefix("refs/heads/"),
-                         base=base, main="main")  # fmt: skip
+        made = records.Branch(status="made", branch=BRANCH.removeprefix("refs/heads/"), base=base, main="main")
+        run.receipts.write(made)
         box.write("person.txt", "a person's\n")
         box.git("add", "-A")
         box.git("commit", "-qm", "docs: a person's")
@@ -157,12 +158,13 @@ def finish(box: Sandbox, run: Run, issue: int, changes: Mapping[str, str | None]
     box.git("commit", "-qm", f"feat: work on {issue}")
     head = box.rev("HEAD")
     box.git("checkout", "-q", "main")
-    run.folder.attempt(issue, 1).mkdir(parents=True)
-    run.folder.write(
-        run.folder.receipt(issue, "spawn"), "spawn", "partial" if issue == 4 else "complete", attempt=1, head=head,
-        base=base, branch=branch, files=box.git("diff", "--name-only", "--no-renames", base, head).split(),
-        commits=[{"id": head, "subject": f"feat: work on {issue}"}], detail="", notes="", ended=ENDED,
+    run.milestone.folder.attempt(issue, 1).mkdir(parents=True)
+    work = records.Work(
+        status="partial" if issue == 4 else "complete", attempt=1, head=head, base=base, branch=branch, ended=ENDED,
+        files=tuple(box.git("diff", "--name-only", "--no-renames", base, head).split()),
+        commits=(records.Commit(head, f"feat: work on {issue}"),),
     )  # fmt: skip
+    run.receipts.write(work, issue)
 
 
 def copy(template: Sandbox, base: Path) -> Sandbox:

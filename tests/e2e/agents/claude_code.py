@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from work_milestone.agents.api import Call, Outcome
+from work_milestone.agents import Call, Outcome
 from work_milestone.agents.claude import Claude
 from work_milestone.settings import SessionSettings
 

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from work_milestone.agents.gemini import Gemini
-from work_milestone.store.outcomes import Session
+from work_milestone.store import Session
 
 from tests.e2e import harness
 from tests.e2e.agents import npm

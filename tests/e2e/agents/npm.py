@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from work_milestone.agents.api import Agent, Call
+from work_milestone.agents import Agent, Call
 from work_milestone.settings import SessionSettings
-from work_milestone.store.outcomes import Session
+from work_milestone.store import Session
 
 from tests.e2e import harness
 from tests.e2e.agents import programs

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from work_milestone.agents.opencode import Opencode
-from work_milestone.store.outcomes import Session
+from work_milestone.store import Session
 
 from tests.e2e import harness
 from tests.e2e.agents import npm

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from work_milestone.agents.api import Agent, Call, Outcome
+from work_milestone.agents import Agent, Call, Outcome
 from work_milestone.settings import SessionSettings
 
 from tests.e2e import harness

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from work_milestone.agents.api import Call, Outcome
-from work_milestone.agents.api_errors import find_renewal
+from work_milestone.agents import Call, Outcome, find_renewal
 from work_milestone.agents.claude import Claude
-from work_milestone.store.outcomes import Session
+from work_milestone.store import Session
 
 from tests.e2e import harness
 from tests.e2e.agents import programs

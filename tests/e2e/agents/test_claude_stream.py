@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from work_milestone.agents.api import Progress
+from work_milestone.agents import Progress
 from work_milestone.agents.claude import Claude
 from work_milestone.sessions import progress
 

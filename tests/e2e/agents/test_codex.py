@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from work_milestone.agents.api import Outcome
-from work_milestone.store.outcomes import Session
+from work_milestone.agents import Outcome
+from work_milestone.store import Session
 
 from tests.e2e import harness
 from tests.e2e.agents import programs

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from work_milestone.store.outcomes import Session
+from work_milestone.store import Session
 
 from tests.e2e.agents.mine import PROGRAM, calls, make, words
 from tests.e2e.harness import Sandbox, await_text, item

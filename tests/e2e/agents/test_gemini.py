@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from work_milestone.store.outcomes import Session
+from work_milestone.store import Session
 
 from tests.e2e import harness
 from tests.e2e.agents import programs

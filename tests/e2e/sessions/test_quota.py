@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from work_milestone.run.run import Run
+from work_milestone.run import Run
 from work_milestone.sessions import results
 
 from tests.e2e.harness import KILL, Sandbox, await_text

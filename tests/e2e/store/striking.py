@@ -15,11 +15,11 @@ import pathlib
 import signal
 import subprocess
 
-from work_milestone.store import receipts
+from work_milestone.store import Receipts
 from work_milestone.dodo import *
 
 at = pathlib.Path(os.environ["OUT"], "strike")
-write = receipts.RunFolder.write
+write = Receipts.write
 
 
 def strike(when, step, status):
@@ -29,13 +29,13 @@ def strike(when, step, status):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def striking(self, path, step, status, /, **fields):
-    strike("before", step, status)
-    receipt = write(self, path, step, status, **fields)
-    strike("after", step, status)
-    return receipt
+def striking(self, record, *place, **how):
+    strike("before", record.step, record.status)
+    written = write(self, record, *place, **how)
+    strike("after", record.step, record.status)
+    return written
 
 
-receipts.RunFolder.write = striking
+Receipts.write = striking
 """
 STRIKING = {"dodo.py": DODO}

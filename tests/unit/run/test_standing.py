@@ -39,7 +39,7 @@ FOLLOWUPS = (None, "rest", "conflict")
 def stand(
     *, planned: str = "pending", session: Session | None = None, head: str | None = None,
     merge: MergeStatus | None = None, parts: Mapping[str, bool] = MappingProxyType({}), followup: str | None = None,
-    left_out: bool = False, **more: bool,
+    left_out: bool = False,
 ) -> Standing:  # fmt: skip
     """An item of which plan, records and git say so; without a head the commit that its session ended on is gone."""
     taken_over = FollowUp(issue=2, title="It", origin=1, kind=Reason(followup), generation=1, head=HEAD, base=OTHER,
@@ -47,7 +47,7 @@ def stand(
     return Standing(
         1, planned, work=records.Work(status=session, attempt=1, head=HEAD) if session else None,
         head_exists=head is not None, merge=records.Merge(status=merge, attempt=1) if merge else None, parts=parts,
-        followup=taken_over, followup_skipped=left_out, **more,
+        followup=taken_over, followup_skipped=left_out,
     )  # fmt: skip
 
 

@@ -146,12 +146,16 @@ def test_another_version_is_refused_whatever_it_says(receipts: Receipts, version
 
 FOLLOWUP = FollowUp(issue=9, title="Finish: x", origin=1, kind=Reason.REST, generation=1, head="a" * 40, base="b" * 40,
                     onto="c" * 40, branch="work/7/1")  # fmt: skip
-SAMPLES: Mapping[str, object] = {  # by a field's type as it is written
+SAMPLES: Mapping[str, Any] = {  # by a field's type as it is written
     "str": "x", "int": 1, "float": 1.5, "bool": True, "tuple[str, ...]": ("x", "y"), "Mapping[str, int]": {"x": 1},
     "Kind": Kind.FIX, "tuple[Commit, ...]": (records.Commit("c", "s"),), "Refused": records.Refused("a", until=1.0),
     "Mended": records.Mended("a", "b", "c", Kind.RESOLVE), "FollowUp": FOLLOWUP, "tuple[FollowUp, ...]": (FOLLOWUP,),
 }  # fmt: skip
-KINDS = [records.Work, *(kind for kind in Record.__subclasses__() if kind is not records.Work), records.Mend]
+KINDS: list[type[Record]] = [
+    records.Work,
+    *(kind for kind in Record.__subclasses__() if kind is not records.Work),
+    records.Mend,
+]
 PLACES = {"run": (), "item": (42,), "wave": (2,), "attempt": (42, 3)}
 
 
