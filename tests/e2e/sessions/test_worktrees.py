@@ -14,10 +14,12 @@ HANG = "for line in 1 2 3; do tail -f /dev/null; done"
 
 
 def _line(one: psutil.Process) -> list[str]:
+    """A process's command line, none of one that is about to become another, or has ended."""
     try:
-        return one.cmdline()
+        parent, line = one.parent(), one.cmdline()
+        return line if parent is None or parent.cmdline() != line else []
     except psutil.NoSuchProcess:
-        return []  # a git command that is done by now
+        return []
 
 
 def kill_run(box: Sandbox, *, supervisors: bool) -> None:
