@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 import yaml
 
 from work_milestone.system import BacklogError
-from work_milestone.text import yaml_files
+from work_milestone.text import yaml_nodes
 
 MAX_CHARACTERS = 64_000
 MAX_DEPTH = 20
@@ -98,9 +98,9 @@ def parse_mapping(path: str, source: str, start: int = 0, line: int = 1) -> Fron
     masked = re.sub(r"(?m)^(?:assignee|reporter):.*$", lambda m: m[0].replace("@", "_"), source)
     try:
         _require_flat(path, masked, line)
-        root = yaml.compose(masked, Loader=yaml_files.LOADER)
+        root = yaml.compose(masked, Loader=yaml_nodes.LOADER)
     except yaml.YAMLError as error:
-        if (deep := yaml_files.find_nesting(masked, MAX_DEPTH)) is not None:
+        if (deep := yaml_nodes.find_nesting(masked, MAX_DEPTH)) is not None:
             raise _too_deep(path, line + masked.count("\n", 0, deep)) from None
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or "a character that YAML does not allow"
@@ -122,7 +122,7 @@ def parse_mapping(path: str, source: str, start: int = 0, line: int = 1) -> Fron
 def _require_flat(path: str, source: str, line: int) -> None:
     """Refuse aliases and deep nesting; the parser's events need no recursion."""
     depth = 0
-    for event in yaml.parse(source, Loader=yaml_files.LOADER):
+    for event in yaml.parse(source, Loader=yaml_nodes.LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH or isinstance(event, yaml.AliasEvent):
             raise _too_deep(path, line + (event.start_mark.line if event.start_mark else 0))

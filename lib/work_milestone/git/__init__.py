@@ -8,21 +8,18 @@ kept under a ref; the user's checkout is moved by who lands alone, and brought b
 from work_milestone.git.repo import (
     ABSENT,
     LEAST_VERSION,
-    MOST_NAMED,
     PATIENCE,
     RefMovedError,
     Repo,
     decode,
     encode,
     environment,
-    split,
     version,
 )
 
 __all__ = [
     "ABSENT",
     "LEAST_VERSION",
-    "MOST_NAMED",
     "PATIENCE",
     "RefMovedError",
     "Repo",
@@ -35,7 +32,6 @@ __all__ = [
     "merges",
     "rollback",
     "salvage",
-    "split",
     "trees",
     "version",
     "worktrees",

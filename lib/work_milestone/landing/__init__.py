@@ -5,4 +5,4 @@ nothing of the run left in git but what it keeps. Rules: main never stands on an
 nothing is stashed; what keeps it from moving is told and waited for; a move that was cut short is brought back.
 """
 
-__all__ = ["advance", "candidate", "closing", "landing"]
+__all__ = ["advance", "closing", "landing"]

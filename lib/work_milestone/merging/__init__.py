@@ -7,4 +7,4 @@ rule, by a session, or by a follow-up item; a resolution is not believed.
 
 from work_milestone.merging.needs import Need
 
-__all__ = ["Need", "candidates", "integration", "mending", "needs", "queue", "remedies"]
+__all__ = ["Need", "candidates", "integration", "mending", "queue", "remedies"]

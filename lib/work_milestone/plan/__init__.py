@@ -1,17 +1,16 @@
 """The dispatch plan: which items a milestone has, in which waves, and what may run beside what.
 
-Takes a file that people write; gives items in waves, every fault told at once with its line. Follow-up items are laid
+Takes YAML that people write; gives items in waves, every fault told at once with its line. Follow-up items are laid
 over it, in waves behind its own; `edges` says what each item waits for. Rule: a plan is valid as a whole or not used.
 """
 
 from work_milestone.plan.followups import FollowUp, Reason
-from work_milestone.plan.loading import list_plans, load_plan, plan_path
-from work_milestone.plan.model import MAX_NUMBER, Gates, Item, Money, Plan, Seconds, Text, Wave
+from work_milestone.plan.loading import list_plans, load_plan
+from work_milestone.plan.model import MAX_NUMBER, Item, Money, Plan, Seconds, Text, Wave
 
 __all__ = [
     "MAX_NUMBER",
     "FollowUp",
-    "Gates",
     "Item",
     "Money",
     "Plan",
@@ -21,8 +20,8 @@ __all__ = [
     "Wave",
     "branches",
     "edges",
+    "fields",
     "followups",
     "list_plans",
     "load_plan",
-    "plan_path",
 ]

@@ -14,10 +14,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from work_milestone.plan import branches, rules
+from work_milestone.plan import branches, fields, rules
 from work_milestone.plan.model import ConflictGroup, Document, Gates, Heading, Item, Plan, Wave
 from work_milestone.system import PlanError
-from work_milestone.text import fields, shown, yaml_files
+from work_milestone.text import shown, yaml_files, yaml_nodes
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _title_of(path: Path) -> str | None:
     """Read `milestone.title` from the parser's events, stopping there."""
     keys: list[str | None] = []  # of the open collections; None where a mapping's next scalar is a key
     try:
-        for event in yaml.parse(yaml_files.read_text(path, path.name), Loader=yaml_files.LOADER):
+        for event in yaml.parse(yaml_files.read_text(path, path.name), Loader=yaml_nodes.LOADER):
             if isinstance(event, yaml.ScalarEvent) and keys == ["milestone", "title"]:
                 return str(event.value)
             if isinstance(event, yaml.CollectionStartEvent):

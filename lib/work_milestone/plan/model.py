@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.types import StrictBool, StrictInt
 
-from work_milestone.text import fields
+from work_milestone.plan import fields
 
 MAX_NUMBER = 999_999_999
 

@@ -4,13 +4,12 @@ Takes `milestone.yaml`, the variables on the command line and an item's own keys
 key has a default, later words win, and every fault is told at once with the nearest name that is known.
 """
 
-from work_milestone.settings.agents import BUILT_IN, AgentSettings, check_agent
+from work_milestone.settings.agents import AgentSettings, check_agent
 from work_milestone.settings.loading import load_settings, parse_number
 from work_milestone.settings.model import Settings
 from work_milestone.settings.sessions import SessionSettings, session_settings
 
 __all__ = [
-    "BUILT_IN",
     "AgentSettings",
     "SessionSettings",
     "Settings",

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from work_milestone.plan import Text
-from work_milestone.text import fields, shown
+from work_milestone.plan import Text, fields
+from work_milestone.text import shown
 
 BUILT_IN = ("claude", "codex", "gemini", "opencode", "command")
 MODELS = {"claude": "sonnet"}  # that are asked for by default; the others are left to the program

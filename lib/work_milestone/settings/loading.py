@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from work_milestone.plan import MAX_NUMBER
+from work_milestone.plan import MAX_NUMBER, fields
 from work_milestone.settings.agents import AgentSettings
 from work_milestone.settings.levels import lay_over, with_agent
 from work_milestone.settings.model import RUN_VARIABLES, SETTINGS_KEYS, Settings
 from work_milestone.system import PlanError, SettingsError
-from work_milestone.text import fields, shown, yaml_files
+from work_milestone.text import shown, yaml_files
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

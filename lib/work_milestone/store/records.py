@@ -33,6 +33,10 @@ class Record:
     ended: float = 0.0
     writer: str = ""
 
+    def __init_subclass__(cls, step: str, home: Home | None = None, file: str = "") -> None:
+        """Say where the receipts of a kind lie; its file is named for its step, unless told otherwise."""
+        cls.step, cls.file, cls.home = step, file or f"{step}.json", home or cls.home
+
 
 @dataclass(frozen=True)
 class Commit:
@@ -43,10 +47,8 @@ class Commit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Branch(Record):
+class Branch(Record, step="branch"):
     """The integration branch was made, from `base` on `main`."""
-
-    step, file = "branch", "branch.json"
 
     branch: str
     base: str
@@ -54,10 +56,8 @@ class Branch(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Baseline(Record):
+class Baseline(Record, step="baseline"):
     """The gates on what there was before any merge: passed, failed or accepted; exit codes of those that fail."""
-
-    step, file = "baseline", "baseline.json"
 
     head: str
     gates: tuple[str, ...]
@@ -65,10 +65,8 @@ class Baseline(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Worktree(Record):
+class Worktree(Record, home="item", step="worktree"):
     """A worktree was taken for an attempt; `conversation`, `mark`, `agent` when it goes on with an earlier one's."""
-
-    home, step, file = "item", "worktree", "worktree.json"
 
     branch: str
     path: str
@@ -81,20 +79,16 @@ class Worktree(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lock(Record):
+class Lock(Record, home="item", step="lock"):
     """The lock file was put into a worktree; `mark` is the session's."""
-
-    home, step, file = "item", "lock", "lock.json"
 
     mark: str
     path: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Started(Record):
+class Started(Record, home="attempt", step="session"):
     """An attempt was started; `of` and `merged` say whose head is mended, and what was to be merged."""
-
-    home, step, file = "attempt", "session", "session.json"
 
     mark: str
     path: str
@@ -126,14 +120,12 @@ class Refused:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work(Record):
+class Work(Record, home="item", step="spawn", file="result.json"):
     """How an item's latest session ended, and what it made: `head` None when nothing that counts.
 
     `cost` is that of its conversation, `spent` that of all sessions of the item; `until` when a quota is renewed;
     `rooted` whether `head` contains `base`; `refused` who was out of quota before another stood in.
     """
-
-    home, step, file = "item", "spawn", "result.json"
 
     attempt: int
     detail: str = ""
@@ -190,13 +182,11 @@ class Mended:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mend(Work):
+class Mend(Work, step="mend"):
     """How the latest session that mended ended: `head`, `merged`, `onto` and `kind` are of what mends `of` by now.
 
     `before` is what there was before it, and before the fixes that it goes on with.
     """
-
-    step, file = "mend", "mend.json"
 
     of: str
     merged: str = ""
@@ -216,14 +206,12 @@ class Mend(Work):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Merge(Record):
+class Merge(Record, home="item", step="merge"):
     """How the merge of an item ended, onto which head of the integration branch.
 
     Of a conflict `cls` is the class and `files` those that conflict, `mended` whether a resolution was refused; of a
     gate's refusal there are `command`, exit `code`, `log`, its last lines (`tail`) and the `candidate`.
     """
-
-    home, step, file = "item", "merge", "merge.json"
 
     reason: str = ""
     attempt: int | None = None
@@ -247,28 +235,22 @@ class Merge(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wave(Record):
+class Wave(Record, home="wave", step="wave"):
     """A wave is settled: how many items ended how."""
-
-    home, step, file = "wave", "wave", "wave.json"
 
     counts: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Relay(Record):
+class Relay(Record, home="wave", step="relay"):
     """What later waves are told was written, from what has this digest."""
-
-    home, step, file = "wave", "relay", "relay.json"
 
     inputs: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gates(Record):
+class Gates(Record, step="gates"):
     """The gates on what main is to become: `commit` on top of `onto`, with all of `head`."""
-
-    step, file = "gates", "gates.json"
 
     commit: str
     onto: str
@@ -280,10 +262,8 @@ class Gates(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Advance(Record):
+class Advance(Record, step="advance"):
     """Main is being moved in a checkout, from where to where."""
-
-    step, file = "advance", "advance.json"
 
     place: str
     main: str
@@ -292,10 +272,8 @@ class Advance(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Land(Record):
+class Land(Record, step="land"):
     """The milestone has landed, or waits with a reason; `pushed_branch` when its branch lies at the remote."""
-
-    step, file = "land", "land.json"
 
     commit: str = ""
     main: str = ""
@@ -305,17 +283,13 @@ class Land(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Milestone(Record):
+class Milestone(Record, step="milestone"):
     """The milestone is closed."""
-
-    step, file = "milestone", "milestone.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Overlay(Record):
+class Overlay(Record, step="overlay"):
     """The follow-up items that the run has added to its plan."""
-
-    step, file = "overlay", "overlay.json"
 
     items: tuple[FollowUp, ...]
 

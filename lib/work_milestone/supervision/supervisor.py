@@ -2,7 +2,8 @@
 
 Started by `attempts.start` with `ATTEMPT LOCK_FD SECONDS STDIN -- ARGV...`, leader of a session of its own,
 as an imported module, so that it need not be compiled each time. Rules:
-- It is small and quick: nothing is imported but what every session needs, and nothing of this package.
+- It is small and quick: nothing is imported but what every session needs, and nothing of this package. Hence one file,
+  longer than others: what is installed over it while a session runs, it has no need of.
 - The kernel lock on the attempt (LOCK_FD) is held from before its start to its last instant, and by it alone.
 - It never polls where the kernel tells: signals come through a pipe, time limits count a monotonic clock.
 - No descendant of the agent outlives it: TERM, `GRACE` seconds, KILL, repeated until none is left.

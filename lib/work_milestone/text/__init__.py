@@ -8,7 +8,6 @@ from work_milestone.text.lines import count, last_line, last_lines, one_line, sh
 
 __all__ = [
     "count",
-    "fields",
     "last_line",
     "last_lines",
     "masking",
@@ -19,4 +18,5 @@ __all__ = [
     "span",
     "wants_color",
     "yaml_files",
+    "yaml_nodes",
 ]

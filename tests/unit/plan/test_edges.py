@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from work_milestone.plan import Gates, Item, Plan, Wave, edges, load_plan
+from work_milestone.plan import Item, Plan, Wave, edges, load_plan
+from work_milestone.plan.model import Gates
 from work_milestone.system import PlanError
 
 

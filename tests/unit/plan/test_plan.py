@@ -11,9 +11,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from work_milestone import plan as plans
-from work_milestone.plan import branches
+from work_milestone.plan import branches, fields, loading, model
 from work_milestone.system import PlanError
-from work_milestone.text import fields, yaml_files
+from work_milestone.text import yaml_files, yaml_nodes
 
 SAMPLES = Path(__file__).parents[2] / "plans"
 REUSED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -27,7 +27,7 @@ def write(tmp_path: Path) -> Write:
     """Write plan 7; gives the root."""
 
     def write(content: str | bytes) -> Path:
-        path = plans.plan_path(tmp_path, 7)
+        path = loading.plan_path(tmp_path, 7)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return tmp_path
@@ -89,7 +89,7 @@ class TestSamples:
         plan = plans.load_plan(tmp_path, 8)
         assert plan.integration_branch == "milestone/8-hyphenated"
         assert plan.items[102].depends_on == (101,)
-        assert plan.gates == plans.Gates()
+        assert plan.gates == model.Gates()
         assert plan.waves[0].parallel is True
         assert plan.notes == ()
 
@@ -211,13 +211,13 @@ DEEP = {  # each with what is told first, and where
 }
 
 
-@pytest.mark.parametrize("loader", [yaml_files.LOADER, yaml.SafeLoader])
+@pytest.mark.parametrize("loader", [yaml_nodes.LOADER, yaml.SafeLoader])
 @pytest.mark.parametrize(("value", "column", "told"), DEEP.values(), ids=list(DEEP))
 @pytest.mark.parametrize("before", ["", "é: [1]\n", "k:\n  - l: {m: n}\n"])
 def test_what_nests_too_deep_is_told_alike_by_every_parser(
     write: Write, monkeypatch: pytest.MonkeyPatch, loader: type, value: str, column: int, told: str, before: str
 ) -> None:
-    monkeypatch.setattr(yaml_files, "LOADER", loader)
+    monkeypatch.setattr(yaml_nodes, "LOADER", loader)
     (fault,) = faults(write(f"{before}deep: {value}\n"))
     assert fault.startswith(f"plan/milestone-7-dispatch.yaml:{before.count(chr(10)) + 1}:{column}: {told}")
 
@@ -235,7 +235,7 @@ def test_alias_bomb(write: Write, link: str) -> None:
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
-    path = plans.plan_path(tmp_path, 7)
+    path = loading.plan_path(tmp_path, 7)
     path.mkdir(parents=True)
     (fault,) = faults(tmp_path)
     assert ":1:1: this is a folder; move it away and write a YAML file in its place" in fault
@@ -540,13 +540,13 @@ PLAIN = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(a
         max_size=6,
     )
 )
-@pytest.mark.parametrize("loader", [yaml_files.LOADER, yaml.SafeLoader])
+@pytest.mark.parametrize("loader", [yaml_nodes.LOADER, yaml.SafeLoader])
 def test_data_is_what_yaml_says(tmp_path: Path, loader: Any, data: dict[str, Any]) -> None:
     path = tmp_path / "data.yaml"
     text = yaml.safe_dump(data)
     path.write_text(text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(yaml_files, "LOADER", loader)
+        patch.setattr(yaml_nodes, "LOADER", loader)
         loaded, _ = yaml_files.load_yaml(path, empty=True)
     assert loaded == yaml.safe_load(text)
 

@@ -11,7 +11,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from work_milestone import settings as chosen
 from work_milestone.plan import Item
-from work_milestone.settings import BUILT_IN, check_agent, model
+from work_milestone.settings import check_agent, model
+from work_milestone.settings.agents import BUILT_IN
 from work_milestone.system import SettingsError, machine
 
 Write = Callable[[str], Path]

@@ -12,8 +12,7 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from work_milestone.text.lines import shown
-from work_milestone.text.yaml_files import DocumentPath, Positions
+from work_milestone.text import shown, yaml_files
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -30,7 +29,7 @@ def nearest(name: str, known: tuple[str, ...]) -> str:
 
 
 def tidy(
-    raw: dict[str, Any], known: Collection[str], path: DocumentPath, positions: Positions
+    raw: dict[str, Any], known: Collection[str], path: yaml_files.DocumentPath, positions: yaml_files.Positions
 ) -> tuple[dict[str, Any], list[str]]:
     """Spell the keys of a mapping with `_`; its unknown keys come apart, as written.
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from work_milestone.plan import MAX_NUMBER, FollowUp, Reason
-from work_milestone.run import Dispatch
+from work_milestone.run.dispatch import Dispatch
 from work_milestone.store import Receipts, RunFolder, records, shapes
 
 HEAD, BASE, ONTO = "a" * 40, "b" * 40, "c" * 64
