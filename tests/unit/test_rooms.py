@@ -156,6 +156,11 @@ def attributes_of_os(module: str) -> Iterator[str]:
             yield node.attr
 
 
+def test_the_supervisor_stands_alone() -> None:
+    """It outlives the run, whatever is installed over the package meanwhile."""
+    assert not [source for source, _ in imports(SUPERVISOR) if source.startswith("work_milestone")]
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_nothing_shells_out(module: str) -> None:
     shells = [node.lineno for node in ast.walk(tree(module)) if isinstance(node, ast.keyword) and node.arg == "shell"]
