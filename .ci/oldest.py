@@ -1,6 +1,7 @@
 """Print the oldest versions that pyproject.toml allows, as constraints for pip."""
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -8,4 +9,4 @@ project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
 for requirement in project["dependencies"] + project["optional-dependencies"]["dev"]:
     if ">=" in requirement:
         name, oldest, _ = re.fullmatch(r"([\w.-]+)>=([\w.]+)(,<[\w.]+)?", requirement).groups()
-        print(f"{name}=={oldest}")
+        sys.stdout.write(f"{name}=={oldest}\n")

@@ -19,7 +19,7 @@ from work_milestone.conflicts import parsers, rules
 from work_milestone.conflicts.hunks import Hunk
 from work_milestone.conflicts.rules import Rule
 from work_milestone.conflicts.sides import REGULAR, Sides, merge_file, read_sides
-from work_milestone.git import merges, trees
+from work_milestone.git import edits, merges, trees
 from work_milestone.text import count, shown
 
 MAX_FILES = 2
@@ -44,18 +44,22 @@ class Class(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """A merge's class, why in one line, the files that conflict, and the resolved ones of a trivial merge."""
+    """A merge's class, why in one line, the files that conflict, and the resolved ones of a trivial merge.
+
+    `tree` is what the merge makes, empty where it takes more than rules.
+    """
 
     cls: Class
     reason: str
     files: tuple[str, ...]
     resolved: Mapping[str, bytes]
+    tree: str = ""
 
 
 def classify(repo: git.Repo, merged: merges.Merged) -> Verdict:
     """Tell the class of a merge, and resolve it where it is trivial."""
     if not merged.conflicts:
-        return Verdict(Class.CLEAN, "clean: nothing conflicts", (), {})
+        return Verdict(Class.CLEAN, "clean: nothing conflicts", (), {}, merged.tree)
     heavy = _find_kind(merged) or _find_mode(merged) or _find_size(repo, merged)
     if heavy:
         return _verdict(merged, Class.HEAVY, heavy)
@@ -73,11 +77,12 @@ def classify(repo: git.Repo, merged: merges.Merged) -> Verdict:
             return _verdict(merged, Class.MEDIUM, f"{shown(path, 200)}: {why}")
         resolved[path] = content
         words.append(f"{shown(path, 200)}: {why}")
-    return _verdict(merged, Class.TRIVIAL, "; ".join(words), resolved)
+    tree = edits.edit(repo, merged.tree, {path: git.decode(text) for path, text in resolved.items()})
+    return Verdict(Class.TRIVIAL, f"{Class.TRIVIAL}: {'; '.join(words)}", merged.conflicts, resolved, tree)
 
 
-def _verdict(merged: merges.Merged, cls: Class, why: str, resolved: Mapping[str, bytes] | None = None) -> Verdict:
-    return Verdict(cls, f"{cls}: {why}", merged.conflicts, resolved or {})
+def _verdict(merged: merges.Merged, cls: Class, why: str) -> Verdict:
+    return Verdict(cls, f"{cls}: {why}", merged.conflicts, {})
 
 
 def _find_kind(merged: merges.Merged) -> str | None:

@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from work_milestone import conflicts, git
+from work_milestone import conflicts
 from work_milestone.conflicts import Class, Verdict, completeness
 from work_milestone.gates import Failure
-from work_milestone.git import edits, merges, trees, worktrees
+from work_milestone.git import merges, trees
 from work_milestone.merging import Need, candidates, mending, remedies
 from work_milestone.run import Run, followups
 from work_milestone.store import LANDING, Kind
@@ -75,10 +75,8 @@ def build(run: Run) -> Candidate | Conflict:
         return merged
     if merged == run.repo.tree_of(onto):
         return Candidate(onto, onto, head)  # somebody has brought it there in a form of their own
-    tree = edits.edit(run.repo, merged, followups.find_missing(run, merged))
-    tree = edits.edit(run.repo, tree, run.tasks.set_closed(tree))
-    if source != head and worktrees.LOCK_FILE in run.repo.changed(onto, source):
-        tree = edits.edit(run.repo, tree, {worktrees.LOCK_FILE: None})
+    changed = run.repo.changed(onto, source) if source != head else ()
+    tree = followups.finish(run, merged, changed, run.tasks.set_closed)
     new = head if source == head else _commit_mended(run, onto, head, tree)
     # As old as the younger of the two: whoever makes it again, after a stop, makes the same commit.
     dates = run.repo.text("log", "--no-walk", "--format=%ct", onto, new).split()
@@ -107,11 +105,10 @@ def _merge(run: Run, onto: str, source: str, head: str) -> str | Conflict:
                                                           _tell_conflict(run, onto, source, verdict)))  # fmt: skip
     if verdict.cls is Class.HEAVY:
         return Conflict(verdict.cls, verdict.reason)
-    tree = edits.edit(run.repo, merged.tree, {path: git.decode(text) for path, text in verdict.resolved.items()})
     base = run.repo.merge_base(onto, source) or onto
     changed = run.repo.changed(base, source) if base != onto else []
-    lost = completeness.find_dropped(run.repo, onto, source, tree, changed) if base != onto else ""
-    return Conflict(Class.HEAVY, lost) if lost else tree
+    lost = completeness.find_dropped(run.repo, onto, source, verdict.tree, changed) if base != onto else ""
+    return Conflict(Class.HEAVY, lost) if lost else verdict.tree
 
 
 def _tell_conflict(run: Run, onto: str, source: str, verdict: Verdict) -> dict[str, object]:

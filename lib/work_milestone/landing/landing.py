@@ -68,7 +68,7 @@ def check(run: Run) -> None:
     if is_landed(run):
         return
     _fetch(run)
-    if mending.is_under_way(run, LANDING):
+    if run.is_being_mended(LANDING):
         mending.take_up(run, LANDING)
     for left in range(run.milestone.settings.mends, -1, -1):
         built = candidate.build(run)

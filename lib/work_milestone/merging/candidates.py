@@ -3,22 +3,21 @@
 Rules:
 - One squash commit a merge, made of nothing but the branch, the item and the session's dates: a repeat makes the
   same commit. Its trailers say which milestone, item and head it came from.
-- Conflicts are classed: a trivial one is resolved here, by rule; any other is refused, with its class and reason.
-- Nothing that the branch added is missing in it, or it is refused.
-- The tool's own lock file is in no candidate: on main it would refuse every later run.
+- Conflicts are classed: of a trivial one, which is resolved by rule, it is made too; of any other there is none.
+- Nothing that a side added is missing in it, or there is none.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from work_milestone import conflicts, git
-from work_milestone.conflicts import Class, completeness
-from work_milestone.git import edits, merges, worktrees
+from work_milestone.conflicts import Class, Verdict, completeness
+from work_milestone.git import merges, worktrees
 from work_milestone.plan import Item
 from work_milestone.run import TRAILER
 from work_milestone.store import Kind, records
@@ -31,16 +30,16 @@ SUBJECT_WIDTH = 200
 
 @dataclass(frozen=True)
 class Squash:
-    """What a squash commit is made of.
+    """What a squash commit is made of: an item's work, by its `source`, on top of `onto`.
 
-    `source` is the head that the item's session ended on, or what has mended that; `finish` makes of a merged tree the
-    one that also has what the run itself changes with it, as in the backlog.
+    `source` is the head that the item's session ended on, or what has mended that; `files` are those that it changes.
     """
 
     work: records.Work
     source: str
+    onto: str
+    files: Sequence[str]
     message: str
-    finish: Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -55,47 +54,46 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """What keeps a branch from being merged: the class of its conflict, or lines that would be dropped."""
+class Loss:
+    """What keeps a merge from being a candidate: lines of a side that it would drop."""
 
-    cls: Class
     reason: str
-    files: tuple[str, ...] = ()
-    dropped: bool = False
 
 
-def build(pool: worktrees.Pool, place: Path, squash: Squash, onto: str) -> Candidate | Refusal:
-    """Make the squash commit on top of `onto`, or say why there can be none; `place` is where gates run."""
-    repo, work, source = pool.repo, squash.work, squash.source
-    merged = merges.merge(repo, onto, source, merges.provide(pool, place, onto))
-    verdict = conflicts.classify(repo, merged)
-    if verdict.cls in (Class.MEDIUM, Class.HEAVY):
-        return Refusal(verdict.cls, verdict.reason, verdict.files)
-    tree = edits.edit(repo, merged.tree, {path: git.decode(text) for path, text in verdict.resolved.items()})
-    files = list(work.files) if source == work.head else repo.changed(repo.merge_base(onto, source) or onto, source)
-    finished = squash.finish(tree)
-    if worktrees.LOCK_FILE in files:
-        finished = edits.edit(repo, finished, {worktrees.LOCK_FILE: None})
-    commit = repo.commit_tree(finished, [onto], squash.message, work.ended)
-    dropped = ""
-    if verdict.cls is not Class.CLEAN or not _has_both_sides(repo, squash, onto, commit, files):
-        dropped = completeness.find_dropped(repo, onto, source, tree, files)
-    if dropped and verdict.cls is Class.TRIVIAL:
-        return Refusal(Class.MEDIUM, f"{verdict.reason}, but {dropped}", verdict.files)
-    if dropped:
-        return Refusal(verdict.cls, dropped, dropped=True)
-    merges.derive_attributes(repo, commit, onto, files)
-    return Candidate(commit, finished, verdict.cls, verdict.reason, verdict.files)
+def merge(pool: worktrees.Pool, place: Path, onto: str, source: str) -> Verdict:
+    """Merge a branch onto `onto`, and say how hard that is; `place` is where gates run."""
+    repo = pool.repo
+    return conflicts.classify(repo, merges.merge(repo, onto, source, merges.provide(pool, place, onto)))
 
 
-def _has_both_sides(repo: git.Repo, squash: Squash, onto: str, commit: str, files: Sequence[str]) -> bool:
+def find_files(repo: git.Repo, work: records.Work, onto: str, source: str) -> Sequence[str]:
+    """Name the files that a branch changes: `source` is the head that its session ended on, or what has mended that."""
+    return work.files if source == work.head else repo.changed(repo.merge_base(onto, source) or onto, source)
+
+
+def commit(repo: git.Repo, squash: Squash, merged: Verdict, finished: str) -> Candidate | Loss:
+    """Make the squash commit of a merge, or say what would be dropped.
+
+    `finished` is the merged tree with what the run itself changes.
+    """
+    onto, source, files = squash.onto, squash.source, squash.files
+    made = repo.commit_tree(finished, [onto], squash.message, squash.work.ended)
+    is_certain = merged.cls is Class.CLEAN and _has_both_sides(repo, squash, made)
+    if not is_certain and (dropped := completeness.find_dropped(repo, onto, source, merged.tree, files)):
+        return Loss(dropped)
+    merges.derive_attributes(repo, made, onto, files)
+    return Candidate(made, finished, merged.cls, merged.reason, merged.files)
+
+
+def _has_both_sides(repo: git.Repo, squash: Squash, commit: str) -> bool:
     """Tell quickly that the branch's files are in the candidate as the branch has them, and that no other changed them.
 
     Then nothing can be missing. It is quick for what grew on its base, as almost every branch has.
     """
-    if not files or not squash.work.rooted or squash.source != squash.work.head:
+    work, files = squash.work, squash.files
+    if not files or not work.rooted or squash.source != work.head:
         return False
-    return not repo.differ([(commit, squash.source), (onto, squash.work.base)], files)
+    return not repo.differ([(commit, squash.source), (squash.onto, work.base)], files)
 
 
 def check_mended(
@@ -117,7 +115,7 @@ def check_mended(
     return completeness.Fault("the fix takes all of the work back") if taken_back else None
 
 
-def describe(number: int | None, item: Item, work: records.Work, settles: Sequence[int] = ()) -> str:
+def write_message(number: int | None, item: Item, work: records.Work, settles: Sequence[int] = ()) -> str:
     """Write the squash commit's message: `type: title (#42)`, what it is made of, the trailers.
 
     `settles` names the items that are settled with it, where it is a follow-up.

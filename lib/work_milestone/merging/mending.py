@@ -23,12 +23,6 @@ from work_milestone.system import files
 from work_milestone.text import render
 
 
-def is_under_way(run: Run, issue: int) -> bool:
-    """Tell whether a session that mends is at work, or has ended and is not judged."""
-    begun = run.find_attempt(issue)[1] in ("alive", "finished", "dead")
-    return begun and results.find_kind(run, issue) is not Kind.WORK
-
-
 def find_source(repo: git.Repo, mend: records.Mend | None, head: str) -> str:
     """Return the commit to build from: what has mended `head`, else that itself."""
     made = mend.head if mend and mend.of == head else None

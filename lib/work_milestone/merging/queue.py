@@ -27,9 +27,8 @@ from collections.abc import Sequence
 from work_milestone import git
 from work_milestone.conflicts import Class
 from work_milestone.gates import Failure, baseline
-from work_milestone.git import edits
 from work_milestone.merging import candidates, mending, verdicts
-from work_milestone.merging.candidates import Candidate, Refusal, Squash
+from work_milestone.merging.candidates import Candidate, Loss, Squash
 from work_milestone.merging.turns import Turns
 from work_milestone.plan import FollowUp, Item, Reason
 from work_milestone.run import Run, followups, step
@@ -50,7 +49,7 @@ def is_done(run: Run, item: Item) -> bool:
 @step(is_done=is_done, leaves=records.Merge)
 def merge(run: Run, item: Item) -> None:
     """Bring an item's finished work onto the integration branch, or write down what stands in the way."""
-    if not mending.is_under_way(run, item.issue):
+    if not run.is_being_mended(item.issue):
         merge_in_turn(run, item)
 
 
@@ -87,13 +86,17 @@ def _try(run: Run, item: Item, work: records.Work) -> records.Merge:
         run.tell("fix", "rejected", fault.reason, issue=item.issue)
         standing = run.standing(item.issue)
         source = mending.find_source(run.repo, standing.mend, str(work.head))
-    message = candidates.describe(run.milestone.number, item, work, run.dispatch.settled_by(item.issue))
-    squash = Squash(work, source, message, lambda tree: _finish(run, item, work, tree))
-    built = candidates.build(run.pool, run.place, squash, onto)
-    if isinstance(built, Refusal):
-        is_heavy = built.cls is Class.HEAVY and not built.dropped
-        followup, words = _follow_up(run, item, Reason.CONFLICT, work, onto, built.files) if is_heavy else (None, "")
-        return verdicts.refuse(built, onto, followup, words)
+    merged = candidates.merge(run.pool, run.place, onto, source)
+    if merged.cls is Class.MEDIUM:
+        return verdicts.refuse(merged, onto)
+    if merged.cls is Class.HEAVY:
+        return verdicts.refuse(merged, onto, *_follow_up(run, item, Reason.CONFLICT, work, onto, merged.files))
+    files = candidates.find_files(run.repo, work, onto, source)
+    message = candidates.write_message(run.milestone.number, item, work, standing.settles)
+    squash = Squash(work, source, onto, files, message)
+    built = candidates.commit(run.repo, squash, merged, _finish(run, item, squash, merged.tree))
+    if isinstance(built, Loss):
+        return verdicts.refuse_loss(merged, built, onto)
     if failure := _gate(run, item.issue, built):
         return verdicts.refuse_by_gate(built, failure, onto)
     followup, words = (None, "") if work.is_whole else _follow_up(run, item, Reason.REST, work, onto)
@@ -102,10 +105,12 @@ def _try(run: Run, item: Item, work: records.Work) -> records.Merge:
     return verdicts.succeed(work, built, standing.mend if source != work.head else None, onto, followup, words)
 
 
-def _finish(run: Run, item: Item, work: records.Work, tree: str) -> str:
+def _finish(run: Run, item: Item, squash: Squash, tree: str) -> str:
     """Put into a merged tree what the run itself changes: follow-ups, and the item's state, in a tracked backlog."""
-    tree = edits.edit(run.repo, tree, followups.find_missing(run, tree))
-    return edits.edit(run.repo, tree, run.tasks.set_done(item, tree, work.ended) if work.is_whole else {})
+    work = squash.work
+    return followups.finish(
+        run, tree, squash.files, lambda tree: run.tasks.set_done(item, tree, work.ended) if work.is_whole else {}
+    )
 
 
 def _follow_up(
@@ -136,7 +141,7 @@ def _note_merged(run: Run, item: Item, work: records.Work) -> None:
     """Take note of what the branch has just got: nobody is to fix that candidate any more."""
     if run.milestone.require_plan().gates.pre_merge:
         run.repo.delete([_pin(run, item.issue)])
-    settled = run.dispatch.settled_by(item.issue) if work.is_whole else ()
+    settled = run.standing(item.issue).settles if work.is_whole else ()
     run.history.note_part((item.issue, *settled), str(work.head), whole=work.is_whole)
     if work.is_whole:
         run.tasks.write_done(item, work.ended)

@@ -29,7 +29,7 @@ def is_mended(run: Run, item: Item) -> bool:
     if not standing.mergeable or standing.was_refused:
         return True
     wanted = run.milestone.settings.mends and find_kind(standing)
-    return not wanted and not mending.is_under_way(run, item.issue)
+    return not wanted and not run.is_being_mended(item.issue)
 
 
 @step(is_done=is_mended, leaves=records.Mend)
@@ -44,7 +44,7 @@ def _mend(run: Run, item: Item) -> None:
     left = run.milestone.settings.mends
     while not (is_mended(run, item) or process.stopping.is_set()):
         before = run.standing(item.issue)
-        if mending.is_under_way(run, item.issue):
+        if run.is_being_mended(item.issue):
             mending.take_up(run, item.issue)  # an earlier run has begun it: it is paid for, whatever the bound is now
         elif left and is_outdated(before, run.history.head()):
             queue.merge_in_turn(run, item)

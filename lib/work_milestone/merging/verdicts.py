@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from work_milestone.conflicts import Class, completeness
+from work_milestone.conflicts import Class, Verdict, completeness
 from work_milestone.gates import Failure
-from work_milestone.merging.candidates import Candidate, Refusal
+from work_milestone.merging.candidates import Candidate, Loss
 from work_milestone.plan import FollowUp
 from work_milestone.store import Kind, MergeStatus, records
 
@@ -35,13 +35,21 @@ def reject_resolution(fault: completeness.Fault, onto: str, earlier: records.Mer
     return records.Merge(status=status, reason=fault.reason, onto=onto, mended=True, files=files, cls=Class.MEDIUM)
 
 
-def refuse(refusal: Refusal, onto: str, followup: FollowUp | None, words: str) -> records.Merge:
+def refuse(merged: Verdict, onto: str, followup: FollowUp | None = None, words: str = "") -> records.Merge:
     """Say why a branch cannot be merged; `words` tell of the follow-up that takes over, where one was asked for."""
-    if refusal.dropped:
-        return records.Merge(status=MergeStatus.DROPPED, reason=refusal.reason, onto=onto)
-    reason = "; ".join(filter(None, (refusal.reason, words)))
-    return records.Merge(status=MergeStatus.CONFLICT, reason=reason, files=refusal.files, onto=onto, followup=followup,
-                 cls=refusal.cls)  # fmt: skip
+    reason = "; ".join(filter(None, (merged.reason, words)))
+    return records.Merge(status=MergeStatus.CONFLICT, reason=reason, files=merged.files, onto=onto, followup=followup,
+                 cls=merged.cls)  # fmt: skip
+
+
+def refuse_loss(merged: Verdict, lost: Loss, onto: str) -> records.Merge:
+    """Say what a merge would drop; where rules had resolved it, a session is to do that better."""
+    if merged.cls is not Class.TRIVIAL:
+        return records.Merge(status=MergeStatus.DROPPED, reason=lost.reason, onto=onto)
+    reason = f"{merged.reason}, but {lost.reason}"
+    return records.Merge(
+        status=MergeStatus.CONFLICT, reason=reason, files=merged.files, onto=onto, cls=Class.MEDIUM,
+    )  # fmt: skip
 
 
 def refuse_by_gate(built: Candidate, failure: Failure, onto: str) -> records.Merge:

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from work_milestone import backlog
 from work_milestone.backlog import new_task
-from work_milestone.git import trees
+from work_milestone.git import edits, trees, worktrees
 from work_milestone.plan import MAX_NUMBER, FollowUp, Item, Reason
 from work_milestone.run.run import Run
 from work_milestone.run.steps import step
@@ -121,7 +121,18 @@ def diffs(run: Run, one: FollowUp) -> dict[str, str]:
 # -- in the backlog
 
 
-def find_missing(run: Run, tree: str) -> Changes:
+def finish(run: Run, tree: str, files: Collection[str], change: Callable[[str], Changes]) -> str:
+    """Put into a merged tree what the run itself changes in a tracked backlog: follow-ups, then what `change` says.
+
+    The tool's own lock file is taken out where it is among the `files` that were changed: on main it would refuse every
+    later run.
+    """
+    tree = edits.edit(run.repo, tree, _find_missing(run, tree))
+    tree = edits.edit(run.repo, tree, change(tree))
+    return edits.edit(run.repo, tree, {worktrees.LOCK_FILE: None}) if worktrees.LOCK_FILE in files else tree
+
+
+def _find_missing(run: Run, tree: str) -> Changes:
     """Return the files of follow-ups that a tree's tracked backlog does not have yet."""
     if run.tasks.tracked is None or not run.dispatch.followups:
         return {}

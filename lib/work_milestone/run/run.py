@@ -22,7 +22,7 @@ from work_milestone.run.milestone import Milestone, open_milestone
 from work_milestone.run.standing import Standing
 from work_milestone.run.tasks import Tasks
 from work_milestone.settings import SessionSettings, session_settings
-from work_milestone.store import LANDING, Event, Journal, MergeStatus, Receipts, records
+from work_milestone.store import LANDING, Event, Journal, Kind, MergeStatus, Receipts, records
 from work_milestone.supervision import attempts
 from work_milestone.system import KernelLock
 
@@ -107,6 +107,7 @@ class Run:
             parts=parts,
             followup=followup,
             followup_skipped=followup is not None and self.standing(followup.issue).skipped,
+            settles=tuple(self.dispatch.settled_by(issue)),
             had_work=self._had(work),
             had_merge=self._had(merge),
         )
@@ -168,6 +169,19 @@ class Run:
         if any(record and record.attempt == number for record in (standing.work, standing.mend)):
             return number, "judged"
         return number, attempts.state(folder.attempt(issue, number))
+
+    def find_kind(self, issue: int) -> Kind:
+        """Tell what the latest attempt is for; where that is damaged, by what there was to do."""
+        number = self.milestone.folder.attempts(issue)
+        for found in (self.receipts.load(records.Started, issue, number), self.receipts.load(records.Worktree, issue)):
+            if found and found.attempt == number:
+                return found.kind
+        return Kind.WORK if issue != LANDING and self.standing(issue).lacks_work else Kind.RESOLVE
+
+    def is_being_mended(self, issue: int) -> bool:
+        """Tell whether a session that mends is at work, or has ended and is not judged."""
+        is_begun = self.find_attempt(issue)[1] in ("alive", "finished", "dead")
+        return is_begun and self.find_kind(issue) is not Kind.WORK
 
     def is_alive(self, issue: int) -> bool:
         """Tell whether a session of an item, or of the landing, is at work."""

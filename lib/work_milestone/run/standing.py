@@ -28,8 +28,8 @@ class Standing:
     `planned` is the plan's own status; `work` its latest session's end, `merge` its latest merge, None when a session
     has ended since, `mend` the latest session that mended; `head_exists` and `candidate_exists` tell of the commits
     that they name. `parts` are the heads merged so far, with whether each was the whole of the item's work; `followup`
-    is what has taken over from it, `followup_skipped` when a person has left that out. `had_work` and `had_merge`: an
-    earlier generation of this run has written them.
+    is what has taken over from it, `followup_skipped` when a person has left that out, `settles` the items that it
+    settles itself, as a follow-up. `had_work` and `had_merge`: an earlier generation of this run has written them.
     """
 
     issue: int
@@ -42,6 +42,7 @@ class Standing:
     parts: Mapping[str, bool] = field(default_factory=dict)
     followup: FollowUp | None = None
     followup_skipped: bool = False
+    settles: tuple[int, ...] = ()
     had_work: bool = False
     had_merge: bool = False
 

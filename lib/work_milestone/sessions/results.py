@@ -17,7 +17,7 @@ from work_milestone.git import detached, worktrees
 from work_milestone.run import Run
 from work_milestone.sessions import exits, keeping, places
 from work_milestone.sessions.keeping import Made
-from work_milestone.store import LANDING, Kind, Session, records
+from work_milestone.store import Kind, Session, records
 from work_milestone.supervision import Exit, record
 from work_milestone.system import process_table
 from work_milestone.text import count, masking
@@ -27,7 +27,7 @@ MOST_TOLD = 1000  # characters of the reason why a session has ended
 
 def judge(run: Run, issue: int, number: int) -> Session:
     """Say how an attempt ended, keep what it made, write the record, free its worktree."""
-    attempt, kind = run.milestone.folder.attempt(issue, number), find_kind(run, issue)
+    attempt, kind = run.milestone.folder.attempt(issue, number), run.find_kind(issue)
     started, end = _find_started(run, issue, number), record.read(attempt)
     if end is None and started:
         process_table.sweep(started.mark)
@@ -130,15 +130,6 @@ def _describe_mend(
     goes_on = started is not None and started.kind is before.kind is Kind.FIX
     now = records.Mended(made.head, started.merged, started.base, started.kind) if started and made.head else before
     return records.Mend.describe(work, of, now, known.before if known and goes_on else before)
-
-
-def find_kind(run: Run, issue: int) -> Kind:
-    """Tell what the latest attempt is for; where that is damaged, by what there was to do."""
-    number = run.milestone.folder.attempts(issue)
-    for found in (run.receipts.load(records.Started, issue, number), run.receipts.load(records.Worktree, issue)):
-        if found and found.attempt == number:
-            return found.kind
-    return Kind.WORK if issue != LANDING and run.standing(issue).lacks_work else Kind.RESOLVE
 
 
 def _find_started(run: Run, issue: int, number: int) -> records.Started | None:

@@ -64,7 +64,7 @@ def work(run: Run, item: Item) -> None:
 
 def _attempt(run: Run, item: Item) -> Session:
     """See the latest attempt to its end, or a new one where it has ended."""
-    if results.find_kind(run, item.issue) is not Kind.WORK:
+    if run.find_kind(item.issue) is not Kind.WORK:
         starts.take_up(run, item.issue)  # it mended what there is no receipt of any more
     if (status := starts.take_up(run, item.issue)) is not None:
         return status

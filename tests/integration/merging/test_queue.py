@@ -510,7 +510,7 @@ def message(sandbox: Sandbox) -> Message:
         item = run.dispatch.items[42].model_copy(update={"title": title})
         commits = tuple(records.Commit("c" * 40, subject) for subject in subjects)
         work = records.Work(status=status, attempt=1, head="a" * 40, commits=commits)
-        return candidates.describe(run.milestone.number, item, work)
+        return candidates.write_message(run.milestone.number, item, work)
 
     return make
 

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from work_milestone.run.breaker import Breaker
+from work_milestone.run.breaker import Breaker, find_renewal
+from work_milestone.store import records
 from work_milestone.system import process
 
 pytestmark = pytest.mark.usefixtures("guarded")
@@ -265,3 +266,21 @@ def test_nobody_stands_in_where_nothing_starts_any_more() -> None:
     one = Breaker(2, Heard().tell)
     one.halt("no money")
     assert one.await_open(["a", "b"]) is None
+
+
+DAY = 86400.0
+ENDED = 1_700_000_000.0
+
+
+@pytest.mark.parametrize(("until", "now", "known"), [
+    (None, ENDED, None),  # it was not told
+    (ENDED + 100, ENDED + 10, ENDED + 100),
+    (ENDED + 100, ENDED - 5000, ENDED - 4900),  # the clock was set back: it takes no longer than it did then
+    (ENDED + 100, ENDED + 5000, ENDED + 100),  # renewed since
+    (ENDED + 33 * DAY, ENDED, None),  # no quota takes as long
+    (ENDED - 30, ENDED, ENDED - 30),  # renewed while the session came to its end
+    (ENDED - 90, ENDED, None),  # what had been renewed before it ended said something else
+])  # fmt: skip
+def test_when_a_quota_that_was_told_earlier_is_renewed(until: float | None, now: float, known: float | None) -> None:
+    refused = records.Refused(agent="claude", until=until, started=ENDED - 20, elapsed=20.0)
+    assert find_renewal(refused, now) == known
