@@ -91,7 +91,7 @@ def _receipts(root: Path, base: str, heads: Sequence[str], squashed: Sequence[st
             records.Work(
                 status="complete", started=WHEN + issue, elapsed=0.1, log=str(attempt), head=head, agent="command",
                 files=(f"items/{issue % 100}/item-{issue}.txt",), mark=f"mark-{issue}", model="sonnet",
-                commits=(records.Commit(head, f"fix: item {issue}"),), **where,
+                commits=(records.Commit(id=head, subject=f"fix: item {issue}"),), **where,
             ),
             records.Merge(status="merged", attempt=1, commit=commit, head=head, onto=onto, cls="clean"),
         ]  # fmt: skip

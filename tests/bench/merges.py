@@ -136,7 +136,7 @@ class Field:
         run, item = self.run, self.run.dispatch.items[next(self.issues)]
         work = records.Work(
             status="complete", attempt=1, head=head, branch=f"session/{branch}", files=tuple(_changed(branch)),
-            base=base, rooted=True, commits=(records.Commit(head, "fix: it"),),
+            base=base, rooted=True, commits=(records.Commit(id=head, subject="fix: it"),),
         )  # fmt: skip
         run.receipts.write(work, item.issue)
         run.begin(item.issue)

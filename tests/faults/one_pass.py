@@ -105,7 +105,7 @@ def work(run: Run, item: Item) -> None:
     run.repo.move(f"refs/heads/{branch}", head)
     work = records.Work(
         status="complete", attempt=1, head=head, branch=branch, base=base, files=tuple(sorted(files)), ended=ENDED,
-        commits=(records.Commit(head, subject),),
+        commits=(records.Commit(id=head, subject=subject),),
     )  # fmt: skip
     run.receipts.write(work, item.issue)
     run.begin(item.issue)

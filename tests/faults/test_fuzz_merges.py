@@ -162,7 +162,7 @@ def finish(box: Sandbox, run: Run, issue: int, changes: Mapping[str, str | None]
     work = records.Work(
         status="partial" if issue == 4 else "complete", attempt=1, head=head, base=base, branch=branch, ended=ENDED,
         files=tuple(box.git("diff", "--name-only", "--no-renames", base, head).split()),
-        commits=(records.Commit(head, f"feat: work on {issue}"),),
+        commits=(records.Commit(id=head, subject=f"feat: work on {issue}"),),
     )  # fmt: skip
     run.receipts.write(work, issue)
 

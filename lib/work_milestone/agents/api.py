@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from work_milestone.settings import SessionSettings
 from work_milestone.store import Session
@@ -25,8 +25,7 @@ MOST_ID = 300  # characters of a conversation's id
 _OBJECT = re.compile(r"^[ \t]*\{", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """What a session is started for. `conversation` is an id, "" where the agent makes one of its own.
 
     `writable` are the folders outside of its worktree that git writes to when it commits; `prompt` is the file that
@@ -40,8 +39,7 @@ class Call:
     prompt: str = ""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What an exit means: `text` is the agent's last message, `detail` the reason in one line, `cost` US dollars.
 
     A quota's `detail` has the words that say when it is renewed. `conversation` is the id by which the agent goes on,

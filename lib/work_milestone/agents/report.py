@@ -8,7 +8,7 @@ PARTIAL. No STATUS line at all is no report, and exit code and commits decide.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from work_milestone.store import Session
 
@@ -25,8 +25,7 @@ _LINE = re.compile(rf"^[\s>*_`#-]*({'|'.join(_KEYS)})[*_`]*\s*:[*_`]*[ \t]*(.*)$
 _NOTHING = re.compile(r"^\W*(none|n/?a|no|nothing|0|-)?\W*$", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """What an agent said of its work; `status` None when it said nothing in the form."""
 
     status: Session | None = None

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from work_milestone.backlog.milestones import Milestone, means
 from work_milestone.backlog.tasks import DONE, Task
 
 
-@dataclass(frozen=True)
-class Backlog:
+class Backlog(NamedTuple):
     """All that was read. `done` is the status to give a finished task, `files` the texts by path."""
 
     tasks: Mapping[int, Task]
@@ -27,8 +26,7 @@ class Backlog:
     done: str = DONE
 
 
-@dataclass(frozen=True)
-class Staleness:
+class Staleness(NamedTuple):
     """How backlog and plan differ, sorted issues. `known` is False when the backlog is about other work."""
 
     added: tuple[int, ...] = ()

@@ -11,7 +11,6 @@ import os
 import stat
 import uuid
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from work_milestone.backlog import milestones, tasks
@@ -72,7 +71,7 @@ def load_backlog(root: Path) -> Backlog | None:
             with told(faults):
                 blobs[path] = _read_file(path, file)
     found = read_backlog(blobs)
-    return replace(found, faults=(*faults, *found.faults))
+    return found._replace(faults=(*faults, *found.faults))
 
 
 def _read_file(path: str, file: Path) -> bytes:

@@ -14,8 +14,8 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import yaml
 
@@ -45,8 +45,7 @@ def told(faults: list[str]) -> Iterator[None]:
         faults.append(str(error))
 
 
-@dataclass(frozen=True)
-class FrontMatter:
+class FrontMatter(NamedTuple):
     """A mapping of one file: a value's YAML node by key, its own node, where its source stands in the text."""
 
     path: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from work_milestone.backlog import front_matter
 from work_milestone.backlog.front_matter import fault, told
@@ -20,8 +20,7 @@ _MILESTONE_PATH = re.compile(r"backlog/(?:archive/)?milestones/m-[0-9][^/]*\.md"
 _MILESTONE_ID = re.compile(r"(?:m-)?([0-9]{1,9})", re.I)
 
 
-@dataclass(frozen=True)
-class Milestone:
+class Milestone(NamedTuple):
     """A milestone's file: `m-3` has the number 3."""
 
     number: int

@@ -11,8 +11,8 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from work_milestone import git
 from work_milestone.conflicts import parsers, rules
@@ -42,8 +42,7 @@ class Class(StrEnum):
     HEAVY = "heavy"
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A merge's class, why in one line, the files that conflict, and the resolved ones of a trivial merge.
 
     `tree` is what the merge makes, empty where it takes more than rules.

@@ -10,16 +10,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
+from typing import NamedTuple
 
 from work_milestone.conflicts import hunks
 
 _MARKER = re.compile(rb"^(?:<{7,}|>{7,}|\|{7,}) .*", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Undone:
+class Undone(NamedTuple):
     """What a resolved file lacks: lines that a side had added, and runs of deleted lines that are back."""
 
     missing: tuple[bytes, ...]

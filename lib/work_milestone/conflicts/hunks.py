@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
+from typing import NamedTuple
 
 Lines = tuple[bytes, ...]
 MAX_LINES = 2000  # of a side of a hunk that is judged
@@ -21,8 +21,7 @@ MAX_COMPARED = 10_000
 _WORD = re.compile(rb"[\w\x80-\xff]")
 
 
-@dataclass(frozen=True)
-class Hunk:
+class Hunk(NamedTuple):
     """Lines that both sides changed."""
 
     base: Lines

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _ID = rb"[A-Za-z_$\x80-\xff][\w$\x80-\xff]*"
 _DOTTED = rb"%s(?:\.%s)*" % (_ID, _ID)
@@ -38,8 +38,7 @@ _GO_SPEC = re.compile(rb'(?:(%s)\s+)?"([\w./~+-]+)"' % _ID)
 _GO_VERSION = re.compile(rb"v\d+")
 
 
-@dataclass(frozen=True)
-class _Import:
+class _Import(NamedTuple):
     """One line: its language, its modules, and what its names stand for; `plain` may share its first name."""
 
     language: str

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from work_milestone.conflicts.hunks import MAX_LINES, Chunk, Hunk, Lines, lines, split
 from work_milestone.text import count
@@ -28,8 +28,7 @@ class Rule(StrEnum):
     A = "A"
 
 
-@dataclass(frozen=True)
-class Resolution:
+class Resolution(NamedTuple):
     """What the rules make of a file: its content and the rules that were used, or None and why not."""
 
     content: bytes | None

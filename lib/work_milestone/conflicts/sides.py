@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from work_milestone import git
 from work_milestone.conflicts import hunks
@@ -13,8 +13,7 @@ from work_milestone.git import merges, trees
 REGULAR = ("100644", "100755")  # modes of plain files
 
 
-@dataclass(frozen=True)
-class Sides:
+class Sides(NamedTuple):
     """The three texts of a file that conflicts; no base when both sides added it."""
 
     base: bytes | None

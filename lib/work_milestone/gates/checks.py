@@ -13,8 +13,8 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from work_milestone.gates import ledger
 from work_milestone.git import checkouts, detached, worktrees
@@ -25,8 +25,7 @@ from work_milestone.text import count, last_line, last_lines, masking
 LEDGER = "green"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where gates run: a worktree of the pool's repository, the folder of logs and ledger, seconds for each."""
 
     pool: worktrees.Pool
@@ -45,8 +44,7 @@ class Place:
         return self.folder / LEDGER
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """A gate that said no: its exit code (124 time limit, 127 not found, 0 when it changed files), its log, why.
 
     `tail` has the log's last lines.
@@ -59,8 +57,7 @@ class Failure:
     tail: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """A gate's end: `known` when it was green on the tree before, and not run."""
 
     command: str
@@ -68,8 +65,7 @@ class Result:
     known: bool = False
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """The end of a row of gates: each one's, and the failure that blocks."""
 
     results: tuple[Result, ...] = ()

@@ -8,8 +8,8 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from work_milestone.git.repo import Repo, decode, split
 
@@ -18,8 +18,7 @@ _UNFINISHED = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD",
                "sequencer", "index.lock", "HEAD.lock", "locked", "modules")  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Checkout:
+class Checkout(NamedTuple):
     """A worktree that git knows: `head` None when unborn, `branch` None when detached."""
 
     path: Path
@@ -30,8 +29,7 @@ class Checkout:
     bare: bool
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What `git status` says of a worktree."""
 
     head: str | None

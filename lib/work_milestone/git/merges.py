@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from work_milestone.git import checkouts, detached
 from work_milestone.git.repo import Repo, decode, split
@@ -20,8 +21,7 @@ from work_milestone.system import GitError
 MOST_MARKED = 20_000  # characters of conflicts that a prompt carries
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(NamedTuple):
     """One side of a path that conflicts, `number` as in git's index: 1 the base, 2 ours, 3 theirs."""
 
     mode: str

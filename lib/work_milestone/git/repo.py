@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from work_milestone.system import GitError, MilestoneError, process, process_table
 
@@ -42,8 +42,7 @@ class RefMovedError(MilestoneError):
     """A compare and swap lost: the ref is not where it was."""
 
 
-@dataclass(frozen=True)
-class Commit:
+class Commit(NamedTuple):
     """A commit's id and subject."""
 
     id: str

@@ -15,8 +15,8 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from work_milestone.git import trees
 from work_milestone.git.repo import LITERAL, Repo, decode, encode, split
@@ -29,8 +29,7 @@ _ANY = range(-64, 256)  # exit codes, those of a git that a signal ended too
 _SPARSE = "S"  # the tag of an entry that git keeps out of the checkout
 
 
-@dataclass(frozen=True)
-class Undone:
+class Undone(NamedTuple):
     """The paths that went back, and those of a person's that stayed as they are."""
 
     back: tuple[str, ...]

@@ -6,7 +6,7 @@ Rule: what is read here is the same whatever the user's checkout holds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from work_milestone.git.repo import LITERAL, MOST_NAMED, Repo, decode, encode, split
 
@@ -16,8 +16,7 @@ NOTHING = ("000000", "")  # where a tree, an index or a disk holds nothing at a 
 Rows = dict[bytes, tuple[bytes, str]]  # of a folder: mode and id by name
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """A path in which two trees differ, with its mode and object in each: NOTHING where it has none."""
 
     path: str

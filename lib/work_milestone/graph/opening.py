@@ -32,8 +32,8 @@ def open_run(root: Path) -> Run:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # titles hold any letter, terminals do not
+    gc.freeze()  # what modules are made of is never to be looked through
     atexit.register(gc.freeze)  # at the end there is nothing to collect either
-    gc.set_threshold(100_000)  # a graph of 60,000 tasks makes nothing to collect, and is looked through again and again
     run = Run(root, commandline.variables())
     generations.take_over(run)
     _look_at_records(run)

@@ -10,8 +10,8 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from work_milestone import conflicts
 from work_milestone.conflicts import Class, Verdict, completeness
@@ -24,8 +24,7 @@ from work_milestone.system import MilestoneError
 from work_milestone.text import masking, one_line
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """What main is to become: `commit` on top of `onto`, with all of `head`; `onto` itself when that has it all.
 
     `tree` is known of one that has just been made; `moved_from` is where the integration branch still stands when
@@ -39,8 +38,7 @@ class Candidate:
     moved_from: str = ""
 
 
-@dataclass(frozen=True)
-class Conflict:
+class Conflict(NamedTuple):
     """Main and the integration branch conflict: the class, why, and what a session would have to mend."""
 
     cls: Class

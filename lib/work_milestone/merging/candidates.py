@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from work_milestone import conflicts, git
 from work_milestone.conflicts import Class, Verdict, completeness
@@ -28,8 +28,7 @@ _TYPE = re.compile(rf"^({'|'.join(TYPES)})(\([^)]*\))?!?:\s*\S")
 SUBJECT_WIDTH = 200
 
 
-@dataclass(frozen=True)
-class Squash:
+class Squash(NamedTuple):
     """What a squash commit is made of: an item's work, by its `source`, on top of `onto`.
 
     `source` is the head that the item's session ended on, or what has mended that; `files` are those that it changes.
@@ -42,8 +41,7 @@ class Squash:
     message: str
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A commit on top of the integration branch, with the class of the merge that it came from and why."""
 
     commit: str
@@ -53,8 +51,7 @@ class Candidate:
     files: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Loss:
+class Loss(NamedTuple):
     """What keeps a merge from being a candidate: lines of a side that it would drop."""
 
     reason: str

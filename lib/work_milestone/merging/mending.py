@@ -10,7 +10,6 @@ Rules:
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from work_milestone import git
@@ -39,7 +38,7 @@ def reject(run: Run, issue: int) -> Kind | None:
         return None
     if mend.head:
         run.repo.move(run.history.attempt_ref(issue, mend.attempt), mend.head)
-    rejected = dataclasses.replace(mend, status="rejected", ended=0.0)
+    rejected = mend.replace(status="rejected", ended=0.0)
     run.receipts.write(records.Mend.describe(rejected, mend.of, mend.before, mend.before), issue)
     return mend.kind
 

@@ -9,16 +9,14 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from work_milestone.conflicts import Class
 from work_milestone.run import Standing
 from work_milestone.store import Kind, MergeStatus
 
 
-@dataclass(frozen=True)
-class Need:
+class Need(NamedTuple):
     """What is to be mended: `work` (a commit) on top of `base`; `of` is the head that the trailers will name.
 
     `values` are what the prompt tells.

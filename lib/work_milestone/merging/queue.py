@@ -21,7 +21,6 @@ Rules:
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from work_milestone import git
@@ -153,5 +152,5 @@ def _record(run: Run, issue: int, merge: records.Merge) -> None:
     if merge.candidate:
         run.history.note_commit(merge.candidate)
     run.begin(issue)
-    run.receipts.write(dataclasses.replace(merge, attempt=work.attempt if work else 0), issue)
+    run.receipts.write(merge.replace(attempt=work.attempt if work else 0), issue)
     run.tell("merge", merge.status, " ".join(filter(None, (merge.commit[:10], merge.reason))), issue=issue)

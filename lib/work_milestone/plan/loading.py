@@ -7,9 +7,8 @@ Rules: a plan loads whole or not at all, and then every fault is told at once wi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -20,8 +19,7 @@ from work_milestone.system import PlanError
 from work_milestone.text import shown, yaml_files, yaml_nodes
 
 
-@dataclass(frozen=True)
-class PlanSummary:
+class PlanSummary(NamedTuple):
     """A plan file as a list shows it."""
 
     number: int

@@ -7,8 +7,8 @@ is on.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from work_milestone import agents
 from work_milestone.agents import Agent
@@ -22,8 +22,7 @@ from work_milestone.text import one_line, shown
 WIDE = 140  # characters of a line of a log
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One item's line; `elapsed` in seconds, `cost` in US dollars."""
 
     item: Item

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 from work_milestone.landing import landing
 from work_milestone.plan import list_plans
@@ -72,9 +71,9 @@ def print_summary(run: Run, page: Page) -> None:
 def _explain(run: Run, row: Row) -> Row:
     """Say of an item that has not had its turn what kept it from that."""
     if row.item.issue in run.kept_back and not row.settled:
-        return replace(row, detail=f"not started: {run.kept_back[row.item.issue]}")
+        return row._replace(detail=f"not started: {run.kept_back[row.item.issue]}")
     why = run.breaker.halted or ("the run was stopped" if process.stopping.is_set() else "")
-    return replace(row, detail=f"not started: {why}") if why and row.state == "pending" and not row.detail else row
+    return row._replace(detail=f"not started: {why}") if why and row.state == "pending" and not row.detail else row
 
 
 def _close(run: Run, rows: Sequence[Row]) -> str:

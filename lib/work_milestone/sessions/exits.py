@@ -8,7 +8,6 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from work_milestone.agents import Agent, Outcome, Report, parse_report
@@ -27,7 +26,7 @@ def judge(worker: Agent, started: records.Started | None, end: Exit | None, atte
     report = parse_report(outcome.text)
     if outcome.status is Session.COMPLETE and report.status:
         detail = "" if report.status in WITH_WORK else one_line(report.blocker or f"it reported {report.status}")
-        outcome = replace(outcome, status=report.status, detail=detail[:300])
+        outcome = outcome._replace(status=report.status, detail=detail[:300])
     return outcome, report
 
 
@@ -70,4 +69,4 @@ def _judge_words(worker: Agent, end: Exit, attempt: Path, stdout: str, stderr: s
     outcome = worker.judge(1 if end.code is None else end.code, stdout, stderr)
     # What it said last may be missing, and with it that it is not done.
     cut = end.is_cut and outcome.status not in (Session.AUTH, Session.QUOTA)
-    return replace(outcome, status=Session.FAILED, detail=f"{attempt}: {end.error}; make room") if cut else outcome
+    return outcome._replace(status=Session.FAILED, detail=f"{attempt}: {end.error}; make room") if cut else outcome

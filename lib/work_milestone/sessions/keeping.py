@@ -12,8 +12,8 @@ Rules:
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from work_milestone.agents import Outcome
 from work_milestone.conflicts import content
@@ -26,8 +26,7 @@ from work_milestone.text import one_line, shown
 REST_SUBJECT = "chore: commit what the session left uncommitted"
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(NamedTuple):
     """What an attempt made: `head` None when nothing that counts; `rooted` whether that contains `base`."""
 
     branch: str = ""
@@ -54,8 +53,8 @@ def keep(run: Run, ref: str, kind: Kind, started: records.Started, outcome: Outc
             salvage.pin(run.repo, place, env, ref, time.time())
     except GitError as error:
         # Whatever an agent has done to its worktree is its own outcome, and no reason for the others to stop.
-        outcome = replace(outcome, status=Session.FAILED, detail=one_line(str(error))[:500])
-        made = replace(made, head=None)
+        outcome = outcome._replace(status=Session.FAILED, detail=one_line(str(error))[:500])
+        made = made._replace(head=None)
         head = run.repo.resolve(f"refs/heads/{started.branch}") or started.base
         _keep_anyway(run, place if claimed else None, ref, head)
     return outcome, made
@@ -79,12 +78,12 @@ def _collect(
     commits, changed = run.repo.commits(base, head) if head and not fault else ([], [])
     if not (head and changed):
         words = "its commits change nothing" if commits else _find_elsewhere(run, started)
-        return replace(outcome, status=Session.FAILED, detail=fault or words), made
+        return outcome._replace(status=Session.FAILED, detail=fault or words), made
     if marked := _find_markers(run, base, head, changed):
-        return replace(outcome, status=Session.FAILED, detail=marked), made
-    told = tuple(records.Commit(commit.id, commit.subject) for commit in commits)
+        return outcome._replace(status=Session.FAILED, detail=marked), made
+    told = tuple(records.Commit(id=commit.id, subject=commit.subject) for commit in commits)
     rooted = run.repo.is_ancestor(base, head)
-    return outcome, replace(made, head=head, rooted=rooted, files=tuple(changed), commits=told)
+    return outcome, made._replace(head=head, rooted=rooted, files=tuple(changed), commits=told)
 
 
 def _keep_anyway(run: Run, place: Path | None, ref: str, head: str) -> None:

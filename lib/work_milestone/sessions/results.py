@@ -128,7 +128,11 @@ def _describe_mend(
     known = earlier if isinstance(earlier, records.Mend) and of and earlier.of == of else None
     before = known.made if known else records.Mended()
     goes_on = started is not None and started.kind is before.kind is Kind.FIX
-    now = records.Mended(made.head, started.merged, started.base, started.kind) if started and made.head else before
+    now = (
+        records.Mended(head=made.head, merged=started.merged, onto=started.base, kind=started.kind)
+        if started and made.head
+        else before
+    )
     return records.Mend.describe(work, of, now, known.before if known and goes_on else before)
 
 

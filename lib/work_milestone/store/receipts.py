@@ -10,7 +10,6 @@ Rules:
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import time
@@ -52,7 +51,7 @@ class Receipts:
 
     def write(self, record: R, *place: int, durable: bool = False) -> R:
         """Write a receipt; `durable` when losing it to a power cut would cost a session."""
-        record = dataclasses.replace(record, ended=record.ended or time.time(), writer=self.writer)
+        record = record.replace(ended=record.ended or time.time(), writer=self.writer)
         path, kind = self.path(type(record), *place), type(record)
         content = {"version": VERSION, "step": kind.step, **shapes.write(record)}
         files.write_atomic(path, json.dumps(content, indent=1) + "\n", durable=durable)

@@ -11,18 +11,17 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from work_milestone.plan import FollowUp
 from work_milestone.store.outcomes import WITH_WORK, Kind, MergeStatus, Session
+from work_milestone.store.values import Value
 
 Home = Literal["run", "item", "attempt", "wave"]
 LANDING = 0  # as an issue: the landing has sessions too, which mend what keeps it back
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(Value):
     """What every receipt says."""
 
     home: ClassVar[Home] = "run"
@@ -35,18 +34,17 @@ class Record:
 
     def __init_subclass__(cls, step: str, home: Home | None = None, file: str = "") -> None:
         """Say where the receipts of a kind lie; its file is named for its step, unless told otherwise."""
+        super().__init_subclass__()
         cls.step, cls.file, cls.home = step, file or f"{step}.json", home or cls.home
 
 
-@dataclass(frozen=True)
-class Commit:
+class Commit(Value):
     """A commit of a session's: id and subject."""
 
     id: str
     subject: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class Branch(Record, step="branch"):
     """The integration branch was made, from `base` on `main`."""
 
@@ -55,7 +53,6 @@ class Branch(Record, step="branch"):
     main: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class Baseline(Record, step="baseline"):
     """The gates on what there was before any merge: passed, failed or accepted; exit codes of those that fail."""
 
@@ -64,7 +61,6 @@ class Baseline(Record, step="baseline"):
     red: Mapping[str, int]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Worktree(Record, home="item", step="worktree"):
     """A worktree was taken for an attempt; `conversation`, `mark`, `agent` when it goes on with an earlier one's."""
 
@@ -78,7 +74,6 @@ class Worktree(Record, home="item", step="worktree"):
     agent: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Lock(Record, home="item", step="lock"):
     """The lock file was put into a worktree; `mark` is the session's."""
 
@@ -86,7 +81,6 @@ class Lock(Record, home="item", step="lock"):
     path: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Started(Record, home="attempt", step="session"):
     """An attempt was started; `of` and `merged` say whose head is mended, and what was to be merged."""
 
@@ -107,8 +101,7 @@ class Started(Record, home="attempt", step="session"):
     merged: str = ""
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(Value):
     """That an agent was out of quota, and until when, as it was told at a session's end."""
 
     agent: str = ""
@@ -119,7 +112,6 @@ class Refused:
     detail: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Work(Record, home="item", step="spawn", file="result.json"):
     """How an item's latest session ended, and what it made: `head` None when nothing that counts.
 
@@ -168,11 +160,11 @@ class Work(Record, home="item", step="spawn", file="result.json"):
     @property
     def as_refused(self) -> Refused:
         """What is kept of a session that was out of quota."""
-        return Refused(self.agent, self.model, self.until, self.started, self.elapsed or 0.0, self.detail)
+        return Refused(agent=self.agent, model=self.model, until=self.until, started=self.started,
+                       elapsed=self.elapsed or 0.0, detail=self.detail)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Mended:
+class Mended(Value):
     """A commit that mends, what it was to merge, onto what, and which kind of session made it; empty for none."""
 
     head: str | None = None
@@ -181,7 +173,6 @@ class Mended:
     kind: Kind | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
 class Mend(Work, step="mend"):
     """How the latest session that mended ended: `head`, `merged`, `onto` and `kind` are of what mends `of` by now.
 
@@ -192,7 +183,7 @@ class Mend(Work, step="mend"):
     merged: str = ""
     onto: str = ""
     kind: Kind | None = None
-    before: Mended = field(default_factory=Mended)
+    before: Mended = Mended()
 
     @classmethod
     def describe(cls, work: Work, of: str, made: Mended, before: Mended) -> Mend:
@@ -202,10 +193,9 @@ class Mend(Work, step="mend"):
     @property
     def made(self) -> Mended:
         """What mends `of` by now."""
-        return Mended(self.head, self.merged, self.onto, self.kind)
+        return Mended(head=self.head, merged=self.merged, onto=self.onto, kind=self.kind)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Merge(Record, home="item", step="merge"):
     """How the merge of an item ended, onto which head of the integration branch.
 
@@ -234,21 +224,18 @@ class Merge(Record, home="item", step="merge"):
         return _MERGES.get(self.status)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Wave(Record, home="wave", step="wave"):
     """A wave is settled: how many items ended how."""
 
     counts: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Relay(Record, home="wave", step="relay"):
     """What later waves are told was written, from what has this digest."""
 
     inputs: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class Gates(Record, step="gates"):
     """The gates on what main is to become: `commit` on top of `onto`, with all of `head`."""
 
@@ -261,7 +248,6 @@ class Gates(Record, step="gates"):
     tail: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
 class Advance(Record, step="advance"):
     """Main is being moved in a checkout, from where to where."""
 
@@ -271,7 +257,6 @@ class Advance(Record, step="advance"):
     new: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class Land(Record, step="land"):
     """The milestone has landed, or waits with a reason; `pushed_branch` when its branch lies at the remote."""
 
@@ -282,12 +267,10 @@ class Land(Record, step="land"):
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Milestone(Record, step="milestone"):
     """The milestone is closed."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Overlay(Record, step="overlay"):
     """The follow-up items that the run has added to its plan."""
 

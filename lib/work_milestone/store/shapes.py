@@ -6,13 +6,13 @@ default, is none of that kind.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from work_milestone.plan import FollowUp, Reason
 from work_milestone.store.outcomes import Kind
 from work_milestone.store.records import Commit, Mended, Refused
+from work_milestone.store.values import Value
 
 T = TypeVar("T")
 KEYS = {"cls": "class"}  # a field's name in the file, where Python has another use for it
@@ -80,22 +80,22 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], Callable[[Any], Any] | None]] = {
 }
 
 
-_known: dict[Callable[..., Any], tuple[_Field, ...]] = {}
+_known: dict[type, tuple[_Field, ...]] = {}
 
 
-def _fields(kind: Callable[..., Any]) -> tuple[_Field, ...]:
+def _fields(kind: type) -> tuple[_Field, ...]:
     if kind not in _known:
-        _known[kind] = tuple(map(_field, dataclasses.fields(kind)))  # type: ignore[arg-type]  # a class of dataclasses
+        written = kind.fields if issubclass(kind, Value) else kind.__annotations__
+        _known[kind] = tuple(_field(kind, name, str(of)) for name, of in written.items())
     return _known[kind]
 
 
-def _field(field: dataclasses.Field[Any]) -> _Field:
-    types, convert = _TYPES[str(field.type).removesuffix(" | None")]
-    required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    return _Field(field.name, KEYS.get(field.name, field.name), types, convert, required)
+def _field(kind: type, name: str, written: str) -> _Field:
+    types, convert = _TYPES[written.removesuffix(" | None")]
+    return _Field(name, KEYS.get(name, name), types, convert, is_required=not hasattr(kind, name))
 
 
-def read(kind: Callable[..., T], raw: object) -> T:
+def read(kind: type[T], raw: object) -> T:
     """Make a record of what JSON holds. Raise ValueError when it is none of that kind."""
     if not isinstance(raw, dict):
         raise ValueError("not an object")
@@ -120,4 +120,4 @@ def write(record: Any) -> dict[str, Any]:
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
-    return write(value) if dataclasses.is_dataclass(value) else value
+    return write(value) if isinstance(value, Value | FollowUp) else value

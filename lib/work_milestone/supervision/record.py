@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from work_milestone.supervision import supervisor
 
 REASONS = ("exited", "signalled", "timeout", "stopped", "not-started")
 
 
-@dataclass(frozen=True)
-class Exit:
+class Exit(NamedTuple):
     """How a session ended; `started` and `ended` in seconds since 1970, `error` what went wrong beside the agent.
 
     `code` is its exit code, `signal` what ended it; both None where there is none.

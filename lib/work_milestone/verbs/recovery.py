@@ -7,7 +7,7 @@ for as long as git keeps it.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from work_milestone.git import worktrees
 from work_milestone.run import Run
@@ -16,8 +16,7 @@ from work_milestone.text import count, masking, one_line
 from work_milestone.verbs import speech
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(NamedTuple):
     """A commit of an attempt's: its item (0 the landing), the attempt's name, its date, size and subject."""
 
     ref: str

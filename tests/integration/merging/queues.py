@@ -35,7 +35,7 @@ def finish(sandbox: Sandbox, run: Run, issue: int, files: Files, *, status: str 
     head = sandbox.branch_commit(f"work/7/{issue}", base, subject, files)
     work = records.Work(
         status=status, attempt=attempt, head=head, branch=f"work/7/{issue}", files=tuple(sorted(files)), ended=ENDED,
-        commits=(records.Commit(head, subject),), base=sandbox.git("rev-parse", base), rooted=rooted,
+        commits=(records.Commit(id=head, subject=subject),), base=sandbox.git("rev-parse", base), rooted=rooted,
     )  # fmt: skip
     run.receipts.write(work, issue)
     run.reread()

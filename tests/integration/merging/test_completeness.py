@@ -191,7 +191,7 @@ def test_no_alarm_for_a_branch_of_any_history(sandbox: Sandbox, commands: tuple[
         assert merge(run, 43) == "merged"
     work = records.Work(
         status="complete", attempt=1, head=head, branch="work/7/42", files=tuple(files), ended=9e8,
-        commits=tuple(records.Commit(commit.id, commit.subject) for commit in commits),
+        commits=tuple(records.Commit(id=commit.id, subject=commit.subject) for commit in commits),
         base=sandbox.git("rev-parse", "main"),
     )  # fmt: skip
     run.receipts.write(work, 42)

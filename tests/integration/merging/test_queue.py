@@ -508,7 +508,7 @@ def message(sandbox: Sandbox) -> Message:
 
     def make(title: str, subjects: list[str], status: str) -> str:
         item = run.dispatch.items[42].model_copy(update={"title": title})
-        commits = tuple(records.Commit("c" * 40, subject) for subject in subjects)
+        commits = tuple(records.Commit(id="c" * 40, subject=subject) for subject in subjects)
         work = records.Work(status=status, attempt=1, head="a" * 40, commits=commits)
         return candidates.write_message(run.milestone.number, item, work)
 

@@ -25,7 +25,7 @@ def plan(sandbox: Sandbox, waves: int, **first: Any) -> Run:
 def finish(run: Run, issue: int, head: str, **fields: Any) -> None:
     """Write the receipt of a session that ended well."""
     made: dict[str, Any] = {"status": "complete", "attempt": 1, "head": head, "files": (f"f{issue}.py",),
-            "notes": f"notes of {issue}", "commits": (records.Commit(head, f"feat: {issue}"),)}  # fmt: skip
+            "notes": f"notes of {issue}", "commits": (records.Commit(id=head, subject=f"feat: {issue}"),)}  # fmt: skip
     run.receipts.write(records.Work(**made | fields), issue)
     run.reread()
 
@@ -121,7 +121,7 @@ def test_long_lists_and_notes_are_cut(sandbox: Sandbox) -> None:
 
 def test_hostile_words_are_data(sandbox: Sandbox) -> None:
     run = plan(sandbox, 1, title="{{ 7 * 7 }}\n# Heading\x1b[31m")
-    commits = (records.Commit("x", "{{ x }}"),)
+    commits = (records.Commit(id="x", subject="{{ x }}"),)
     finish(run, 10, sandbox.base, notes="{% raise %}\n# Not a heading\nline", commits=commits)
     lines = told(run, 1).splitlines()
     assert "### #10 {{ 7 * 7 }} # Heading [31m" in lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -115,7 +114,7 @@ def test_a_key_that_nobody_knows_says_nothing(receipts: Receipts) -> None:
 def test_what_the_file_has_lost_stands_with_its_origin(receipts: Receipts) -> None:
     merge = records.Merge(status="conflict")
     for origin, one in ((1, FULL), (2, follow_up(9, 2))):
-        receipts.write(dataclasses.replace(merge, followup=one), origin)
+        receipts.write(merge.replace(followup=one), origin)
     receipts.write(merge, 3)
     damaged = json.loads(receipts.path(records.Merge, 3).read_text()) | {"followup": {"issue": 1}}
     receipts.path(records.Merge, 3).write_text(json.dumps(damaged))
@@ -129,7 +128,7 @@ def test_what_the_file_has_lost_stands_with_its_origin(receipts: Receipts) -> No
     assert reopened(receipts) == by_issue(FULL, follow_up(9, 2))
     receipts.path(records.Overlay).unlink()
     assert reopened(receipts) == by_issue(FULL, follow_up(9, 2))
-    assert Receipts(receipts.folder).load(records.Merge, 3) == dataclasses.replace(merge, **stamps(receipts, 3))
+    assert Receipts(receipts.folder).load(records.Merge, 3) == merge.replace(**stamps(receipts, 3))
 
 
 def stamps(receipts: Receipts, issue: int) -> dict[str, Any]:

@@ -231,7 +231,7 @@ def test_why_it_stands_so(merge: str, detail: str, followup: str | None, told: s
     standing = stand(session=Session.FAILED, merge=MergeStatus.CONFLICT, followup=followup)
     assert standing.work
     assert standing.merge
-    work, merged = dataclasses.replace(standing.work, detail=detail), dataclasses.replace(standing.merge, reason=merge)
+    work, merged = standing.work.replace(detail=detail), standing.merge.replace(reason=merge)
     assert dataclasses.replace(standing, work=work, merge=merged).reason == told
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -148,8 +147,10 @@ FOLLOWUP = FollowUp(issue=9, title="Finish: x", origin=1, kind=Reason.REST, gene
                     onto="c" * 40, branch="work/7/1")  # fmt: skip
 SAMPLES: Mapping[str, Any] = {  # by a field's type as it is written
     "str": "x", "int": 1, "float": 1.5, "bool": True, "tuple[str, ...]": ("x", "y"), "Mapping[str, int]": {"x": 1},
-    "Kind": Kind.FIX, "tuple[Commit, ...]": (records.Commit("c", "s"),), "Refused": records.Refused("a", until=1.0),
-    "Mended": records.Mended("a", "b", "c", Kind.RESOLVE), "FollowUp": FOLLOWUP, "tuple[FollowUp, ...]": (FOLLOWUP,),
+    "Kind": Kind.FIX, "tuple[Commit, ...]": (records.Commit(id="c", subject="s"),),
+    "Refused": records.Refused(agent="a", until=1.0),
+    "Mended": records.Mended(head="a", merged="b", onto="c", kind=Kind.RESOLVE), "FollowUp": FOLLOWUP,
+    "tuple[FollowUp, ...]": (FOLLOWUP,),
 }  # fmt: skip
 KINDS: list[type[Record]] = [
     records.Work,
@@ -161,7 +162,7 @@ PLACES = {"run": (), "item": (42,), "wave": (2,), "attempt": (42, 3)}
 
 def sample(kind: type[Record]) -> Record:
     """A record of which every field has a value that is not its default."""
-    return kind(**{field.name: SAMPLES[str(field.type).removesuffix(" | None")] for field in dataclasses.fields(kind)})
+    return kind(**{name: SAMPLES[of.removesuffix(" | None")] for name, of in kind.fields.items()})
 
 
 def test_every_kind_has_a_file_and_a_step_of_its_own() -> None:
@@ -175,9 +176,7 @@ def test_every_field_comes_back(receipts: Receipts, kind: type[Record]) -> None:
     written = receipts.write(sample(kind), *place)
     assert again(receipts).load(kind, *place) == written
     content = json.loads(receipts.path(kind, *place).read_text())
-    assert content.keys() - {"version", "step"} == {
-        "class" if field.name == "cls" else field.name for field in dataclasses.fields(kind)
-    }
+    assert content.keys() - {"version", "step"} == {"class" if name == "cls" else name for name in kind.fields}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -185,8 +184,7 @@ def test_a_receipt_has_what_its_kind_needs(receipts: Receipts, kind: type[Record
     place = PLACES[kind.home]
     receipts.write(sample(kind), *place)
     whole = json.loads(receipts.path(kind, *place).read_text())
-    required = {field.name for field in dataclasses.fields(kind)
-                if field.default is field.default_factory is dataclasses.MISSING} | {"ended"}  # fmt: skip
+    required = kind.fields.keys() - kind.defaults.keys() | {"ended"}
     for name in whole.keys() - {"version"}:
         wrongs: list[Any] = [{"wrong": [None]}] if isinstance(whole[name], list) else [["x"], [None]]
         for wrong in wrongs:
@@ -220,7 +218,7 @@ def test_no_bytes_at_all_raise(tmp_path_factory: pytest.TempPathFactory, raw: by
     assert list(receipts.notes) == [path]
 
 
-NAMES = [field.name for field in dataclasses.fields(records.Mend)]
+NAMES = list(records.Mend.fields)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["agent", "until", "kind"]), inner),
