@@ -12,15 +12,6 @@ from work_milestone.agents.registry import find, program
 from work_milestone.agents.report import Report, parse_report
 
 __all__ = [
-    "Agent",
-    "Call",
-    "Outcome",
-    "Progress",
-    "Report",
-    "as_id",
-    "find",
-    "find_objects",
-    "find_renewal",
-    "parse_report",
+    "Agent", "Call", "Outcome", "Progress", "Report", "as_id", "find", "find_objects", "find_renewal", "parse_report",
     "program",
-]
+]  # fmt: skip

@@ -12,17 +12,6 @@ from work_milestone.backlog.milestones import close_milestone, find_milestone
 from work_milestone.backlog.tasks import Task
 
 __all__ = [
-    "PLACES",
-    "Backlog",
-    "Task",
-    "belongs",
-    "close_milestone",
-    "compare",
-    "find_milestone",
-    "load_backlog",
-    "new_task",
-    "read_backlog",
-    "set_status",
-    "write_changes",
-    "write_task",
-]
+    "PLACES", "Backlog", "Task", "belongs", "close_milestone", "compare", "find_milestone", "load_backlog", "new_task",
+    "read_backlog", "set_status", "write_changes", "write_task",
+]  # fmt: skip

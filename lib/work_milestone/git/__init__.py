@@ -18,21 +18,6 @@ from work_milestone.git.repo import (
 )
 
 __all__ = [
-    "ABSENT",
-    "LEAST_VERSION",
-    "PATIENCE",
-    "RefMovedError",
-    "Repo",
-    "checkouts",
-    "decode",
-    "detached",
-    "edits",
-    "encode",
-    "environment",
-    "merges",
-    "rollback",
-    "salvage",
-    "trees",
-    "version",
-    "worktrees",
-]
+    "ABSENT", "LEAST_VERSION", "PATIENCE", "RefMovedError", "Repo", "checkouts", "decode", "detached", "edits",
+    "encode", "environment", "merges", "rollback", "salvage", "trees", "version", "worktrees",
+]  # fmt: skip

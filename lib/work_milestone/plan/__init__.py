@@ -9,19 +9,6 @@ from work_milestone.plan.loading import list_plans, load_plan
 from work_milestone.plan.model import MAX_NUMBER, Item, Money, Plan, Seconds, Text, Wave
 
 __all__ = [
-    "MAX_NUMBER",
-    "FollowUp",
-    "Item",
-    "Money",
-    "Plan",
-    "Reason",
-    "Seconds",
-    "Text",
-    "Wave",
-    "branches",
-    "edges",
-    "fields",
-    "followups",
-    "list_plans",
-    "load_plan",
-]
+    "MAX_NUMBER", "FollowUp", "Item", "Money", "Plan", "Reason", "Seconds", "Text", "Wave", "branches", "edges",
+    "fields", "followups", "list_plans", "load_plan",
+]  # fmt: skip

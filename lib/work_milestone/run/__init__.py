@@ -10,13 +10,4 @@ from work_milestone.run.run import Run
 from work_milestone.run.standing import Standing
 from work_milestone.run.steps import Step, find_place, step
 
-__all__ = [
-    "TRAILER",
-    "Run",
-    "Standing",
-    "Step",
-    "find_place",
-    "find_renewal",
-    "followups",
-    "step",
-]
+__all__ = ["TRAILER", "Run", "Standing", "Step", "find_place", "find_renewal", "followups", "step"]

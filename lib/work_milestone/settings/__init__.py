@@ -10,11 +10,5 @@ from work_milestone.settings.model import Settings
 from work_milestone.settings.sessions import SessionSettings, session_settings
 
 __all__ = [
-    "AgentSettings",
-    "SessionSettings",
-    "Settings",
-    "check_agent",
-    "load_settings",
-    "parse_number",
-    "session_settings",
-]
+    "AgentSettings", "SessionSettings", "Settings", "check_agent", "load_settings", "parse_number", "session_settings",
+]  # fmt: skip

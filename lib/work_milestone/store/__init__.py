@@ -12,18 +12,6 @@ from work_milestone.store.receipts import Receipts
 from work_milestone.store.records import LANDING, Record
 
 __all__ = [
-    "LANDING",
-    "REFUSED",
-    "RESUMED",
-    "RETRIED",
-    "WITH_WORK",
-    "Event",
-    "Journal",
-    "Kind",
-    "MergeStatus",
-    "Receipts",
-    "Record",
-    "RunFolder",
-    "Session",
-    "records",
-]
+    "LANDING", "REFUSED", "RESUMED", "RETRIED", "WITH_WORK", "Event", "Journal", "Kind", "MergeStatus", "Receipts",
+    "Record", "RunFolder", "Session", "records",
+]  # fmt: skip

@@ -21,22 +21,7 @@ from work_milestone.system.errors import (
 from work_milestone.system.locks import KernelLock
 
 __all__ = [
-    "BacklogError",
-    "GitError",
-    "KernelLock",
-    "LandingWaitsError",
-    "LockedError",
-    "MilestoneError",
-    "PlanError",
-    "PreflightError",
-    "ProcessError",
-    "ReceiptError",
-    "RenderError",
-    "SettingsError",
-    "command",
-    "files",
-    "machine",
-    "process",
-    "process_table",
-    "signals",
-]
+    "BacklogError", "GitError", "KernelLock", "LandingWaitsError", "LockedError", "MilestoneError", "PlanError",
+    "PreflightError", "ProcessError", "ReceiptError", "RenderError", "SettingsError", "command", "files", "machine",
+    "process", "process_table", "signals",
+]  # fmt: skip

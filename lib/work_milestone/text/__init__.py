@@ -7,16 +7,6 @@ document. Rules: nothing from outside becomes markup, a control sequence or a te
 from work_milestone.text.lines import count, last_line, last_lines, one_line, shown, size, span, wants_color
 
 __all__ = [
-    "count",
-    "last_line",
-    "last_lines",
-    "masking",
-    "one_line",
-    "render",
-    "shown",
-    "size",
-    "span",
-    "wants_color",
-    "yaml_files",
-    "yaml_nodes",
-]
+    "count", "last_line", "last_lines", "masking", "one_line", "render", "shown", "size", "span", "wants_color",
+    "yaml_files", "yaml_nodes",
+]  # fmt: skip
