@@ -1,10 +1,11 @@
 """A groomed milestone as a graph: `doit milestone n=7` builds it, `doit list n=7` shows its steps.
 
-First the branch and its baseline; per item: worktree, lock, prompt, spawn, merge, mend, and the verdict `item`; per
-wave: `wave` and `relay`; then `followups`, `gates`, `land` and `milestone`. A step is one function of the room that it
-is named with below; it leaves a receipt in `.milestone/7/`, and is done when its receipt, or git, says so. A session
-that fails or a merge that conflicts is an outcome, written in its receipt: the others go on, and the item's verdict
-keeps the landing back until it is settled.
+First `preflight`, the branch and its baseline; per item: worktree, lock, prompt, spawn, merge, mend, and `item`, which
+passes when that is settled; per wave: `wave` and `relay`; then `followups`, `gates`, `land` and `milestone`. A step is
+one function of the room that it is named with below; what it does is written in a record in `.milestone/7/`, and it is
+done when its record, or git, says so. A session that fails or a merge that conflicts is an outcome, written down as
+that: the others go on, and `item` keeps the landing back. Where follow-ups came up, `followups` fails, and the process
+goes on with a graph that has them (`graph.generations`).
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from work_milestone.landing import closing, landing
 from work_milestone.merging import integration, queue, remedies
 from work_milestone.plan import Item, Wave, edges
 from work_milestone.preflight import checks
-from work_milestone.report import relay, verdicts
+from work_milestone.report import relay, settlement
 from work_milestone.run import followups
 from work_milestone.sessions import preparation, work
 from work_milestone.text import count
@@ -39,14 +40,12 @@ def task_plan() -> Iterator[Task]:
     if run.milestone.plan is None:
         yield task("milestone", checks.check, run, doc=whole)
         return
-    before = edges.before(
-        dispatch.waves, eager=run.milestone.settings.schedule == "eager", partial=is_partial()
-    )  # fmt: skip
+    awaited = edges.find_awaited(dispatch.waves, eager=run.milestone.settings.schedule == "eager", partial=is_partial())
     yield task("branch", integration.begin, run, doc=run.history.branch, after=["preflight"])
     yield task("baseline", baseline.check, run, doc="every gate, on what there is before any merge", after=["branch"])
     for wave in dispatch.waves:
         for item in wave.items:
-            yield from item_steps(wave, item, before[item.issue])
+            yield from item_steps(wave, item, awaited[item.issue])
         yield from wave_steps(wave)
     worked = ["baseline", *(f"mend:{issue}" for issue in dispatch.dispatched)]
     worked += [f"relay:{wave.wave}" for wave in dispatch.waves[-1:]]
@@ -60,18 +59,18 @@ def task_plan() -> Iterator[Task]:
         yield task(name, step, run, doc=doc, after=after)
 
 
-def item_steps(wave: Wave, item: Item, before: list[str]) -> Iterator[Task]:
+def item_steps(wave: Wave, item: Item, awaited: list[str]) -> Iterator[Task]:
     """The way of one item, from an empty worktree to its verdict."""
     issue, dispatched = item.issue, run.dispatch.dispatched
-    settles = [issue, *(one for one in run.dispatch.followers(issue) if one in dispatched)]
+    settled_with = [issue, *(one for one in run.dispatch.followers(issue) if one in dispatched)]
     for name, step, after in (
-        ("worktree", preparation.prepare, before),
+        ("worktree", preparation.prepare, awaited),
         ("lock", preparation.write_lock, [f"worktree:{issue}"]),
         ("prompt", preparation.write_prompt, [f"lock:{issue}"]),
         ("spawn", work.work, [f"prompt:{issue}"]),
         ("merge", queue.merge, [f"spawn:{issue}"]),
         ("mend", remedies.mend, [f"merge:{issue}"]),
-        ("item", verdicts.require_settled, [f"mend:{one}" for one in settles]),
+        ("item", settlement.require_settled, [f"mend:{one}" for one in settled_with]),
     ):
         yield task(f"{name}:{issue}", step, run, item, doc=describe(wave, item), after=after)
 

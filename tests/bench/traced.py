@@ -48,7 +48,7 @@ def install() -> None:
     from work_milestone.landing import closing, landing
     from work_milestone.merging import integration, queue
     from work_milestone.preflight import checks
-    from work_milestone.report import relay, summary, verdicts
+    from work_milestone.report import relay, settlement, summary
     from work_milestone.run import Step
     from work_milestone.sessions import preparation, results
     from work_milestone.supervision import attempts
@@ -57,7 +57,7 @@ def install() -> None:
     steps: dict[Any, tuple[str, ...]] = {
         opening: ("open_run",), checks: ("check",), integration: ("begin",),
         preparation: ("prepare", "write_lock", "write_prompt"), results: ("judge",), queue: ("merge",),
-        verdicts: ("require_settled",), relay: ("settle", "write"), landing: ("check", "land"), closing: ("close",),
+        settlement: ("require_settled",), relay: ("settle", "write"), landing: ("check", "land"), closing: ("close",),
         summary: ("print_summary",), attempts: ("start",), files: ("write_atomic",),
         worktrees.Pool: ("take", "remove_all"), attempts.Supervised: ("wait",),
     }  # fmt: skip

@@ -25,7 +25,7 @@ from work_milestone.landing import closing, landing
 from work_milestone.merging import integration, queue, remedies
 from work_milestone.plan import Item
 from work_milestone.preflight import checks
-from work_milestone.report import verdicts
+from work_milestone.report import settlement
 from work_milestone.run import Run, followups
 from work_milestone.store import records
 
@@ -78,7 +78,7 @@ def main() -> None:
         os.environ["EVENT"] = str(countdown.left)
         generations.follow(run)
     for item in run.dispatch.dispatched.values():
-        verdicts.require_settled(run, item)
+        settlement.require_settled(run, item)
     do(landing.is_gated, landing.check, run)
     do(landing.is_landed, landing.land, run)
     do(closing.is_closed, closing.close, run)

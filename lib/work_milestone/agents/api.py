@@ -70,7 +70,7 @@ class Progress:
 
 
 class Agent:
-    """One agent's command line. Derive from it, say what differs, and name it in `agents.REGISTRY`."""
+    """One agent's command line. Derive from it, say what differs, and name it in `registry`."""
 
     resumes = False  # a conversation that was cut short can be gone on with
     names_conversations = False  # by an id that is given to it; else it tells its own

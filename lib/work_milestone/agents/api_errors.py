@@ -1,4 +1,12 @@
-"""What the errors of models' interfaces mean, whichever program tells them: by status, and by words beside it."""
+"""What the errors of models' interfaces mean, whichever program tells them: by status, and by words beside it.
+
+Rules:
+- Each agent's `judge` says whether it is out of quota. Claude Code and opencode: status 429 with the words below;
+  Codex: by words of its own (`codex._QUOTA`), for it tells no status; Gemini: 429 with words of its own
+  (`gemini._SPENT`); one that settings describe: by its `quota:`; a shell line: never.
+- 429 without such words, and whatever else may be otherwise the next time, is `transient`.
+- When a quota is renewed stands in the same words, or nowhere.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """How hard a conflicted merge is: clean, trivial, medium or heavy, and what the rules make of a trivial one.
 
 Rules:
-- Trivial: at most 2 files, plain text that both sides changed, every hunk under one of `rules`, and where a parser is
-  at hand and both sides parse, so does the result. Heavy: 3 files or more, a conflict that is not about lines, or a
-  file that both sides have rebuilt. Medium: the rest, and whoever is in doubt.
+- Trivial: at most 2 files, plain text that both sides changed and neither added, of one mode and no way of merging of
+  its own, every hunk under one of `rules`, and where a parser is at hand and both sides parse, so does the result.
+  Heavy: 3 files or more, a conflict that is not about lines, or a file that both sides have rebuilt. Medium: the rest,
+  and whoever is in doubt.
 - Files are what their bytes say: binary, LFS pointer, text; git's attributes may only make it harder.
 - Hostile files end in a class, soon: what is large is not parsed, and not read at all from 5 MB on.
 """

@@ -36,12 +36,6 @@ class Resolution(NamedTuple):
     reason: str = ""
 
 
-def classify(hunk: Hunk, before: Sequence[bytes] = (), after: Sequence[bytes] = ()) -> Rule | None:
-    """Name the rule that settles a hunk, if any; `before` and `after`: the lines of the file around it."""
-    settled = settle(hunk, before, after)
-    return settled[0] if settled else None
-
-
 def settle(hunk: Hunk, before: Sequence[bytes] = (), after: Sequence[bytes] = ()) -> tuple[Rule, Lines] | None:
     """Settle a hunk by the first rule that fits; None when there is none."""
     if max(map(len, (hunk.base, hunk.ours, hunk.theirs))) > MAX_LINES or _has_mixed_ends(hunk):

@@ -8,8 +8,8 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from work_milestone.git import checkouts, detached
@@ -30,19 +30,17 @@ class Stage(NamedTuple):
     path: str
 
 
-@dataclass(frozen=True)
-class Merged:
+class Merged(NamedTuple):
     """A merge in the object database: its tree, and the files that conflict (none when it is clean).
 
-    `messages` are git's types of conflict, each once; `kinds` has them by path; `place` is where attributes were read.
+    `kinds` has git's types of conflict by path; `place` is where attributes were read.
     """
 
     tree: str
-    conflicts: tuple[str, ...]
-    messages: tuple[str, ...]
+    place: Path
+    conflicts: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
-    kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    place: Path | None = None
+    kinds: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 def merge(repo: Repo, ours: str, theirs: str, cwd: Path) -> Merged:
@@ -53,15 +51,12 @@ def merge(repo: Repo, ours: str, theirs: str, cwd: Path) -> Merged:
     if len(fields[0]) not in (40, 64):
         raise GitError(f"git merge-tree {ours} {theirs} gave no tree", done.returncode)
     if done.returncode == 0:
-        return Merged(fields[0], (), (), place=cwd)
+        return Merged(fields[0], cwd)
     end = fields.index("", 1)
     stages = tuple(map(_read_stage, fields[1:end]))
     kinds = _read_kinds(fields[end + 1 :])
-    return Merged(
-        fields[0], tuple(dict.fromkeys(stage.path for stage in stages)),
-        tuple(dict.fromkeys(kind for kind, _ in kinds)), stages,
-        {path: tuple(kind for kind, paths in kinds if path in paths) for _, paths in kinds for path in paths}, cwd,
-    )  # fmt: skip
+    by_path = {path: tuple(kind for kind, paths in kinds if path in paths) for _, paths in kinds for path in paths}
+    return Merged(fields[0], cwd, tuple(dict.fromkeys(stage.path for stage in stages)), stages, by_path)
 
 
 def _read_stage(entry: str) -> Stage:

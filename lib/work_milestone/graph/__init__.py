@@ -1,7 +1,8 @@
 """The graph: steps become doit's tasks, in their order, and what doit does becomes lines for a person.
 
 Takes the words of the command line; gives the run that they ask for, its tasks, an exit code. Rules: only here is doit
-known; a task is a step and never a rule of its own; what happens to run side by side is decided in `schedule` alone.
+known; a task is a step and never a rule of its own; who starts next is decided in `schedule`, by the ranks that
+`opening` gives it.
 """
 
 from work_milestone.graph.commandline import is_partial, named

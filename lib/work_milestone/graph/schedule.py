@@ -1,8 +1,8 @@
 """The order in which ready tasks start, where doit alone would go first-in first-out.
 
 Rules:
-- Of what is ready, a merge goes before a session, a session before what prepares one; P0 before P1, and then as the
-  plan has them; sessions that are already at work before all others.
+- Of what is ready, a merge goes before a session, a session before what prepares one; then by rank (`opening`): what is
+  already at work before all others, P0 before P1, and then as the plan has them.
 - An item enters at its worktree when one of the slots is free, and gives the slot back when its session is over. A
   session that mends takes a slot too, and goes before new items. No thread ever waits for a slot, so as many workers
   as slots and a few suffice.

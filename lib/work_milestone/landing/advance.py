@@ -5,7 +5,8 @@ Rules:
   a person's changes where the landing does not touch them. Where it does touch them nothing is begun, and git,
   which looks again, may still refuse.
 - A receipt says which checkout is being moved from where to where, for as long as it is: a git that is killed in
-  the middle leaves main unmoved, a lock and a half updated checkout. Who takes the run lock next brings that back.
+  the middle leaves main unmoved, a lock and a half updated checkout. The next preflight brings that back.
+- Only the landing moves main (`landing.land`), and only to what its gates were green on.
 """
 
 from __future__ import annotations

@@ -10,18 +10,17 @@ Rules:
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 from work_milestone import conflicts
 from work_milestone.conflicts import Class, Verdict, completeness
 from work_milestone.gates import Failure
-from work_milestone.git import merges, trees
-from work_milestone.merging import Need, candidates, mending, remedies
+from work_milestone.git import merges
+from work_milestone.merging import Need, mending, remedies
 from work_milestone.run import Run, followups
 from work_milestone.store import LANDING, Kind
 from work_milestone.system import MilestoneError
-from work_milestone.text import masking, one_line
+from work_milestone.text import one_line
 
 
 class Candidate(NamedTuple):
@@ -39,9 +38,8 @@ class Candidate(NamedTuple):
 
 
 class Conflict(NamedTuple):
-    """Main and the integration branch conflict: the class, why, and what a session would have to mend."""
+    """Main and the integration branch conflict: why, and what a session would have to mend."""
 
-    cls: Class
     reason: str
     need: Need | None = None
 
@@ -85,12 +83,9 @@ def build(run: Run) -> Candidate | Conflict:
 
 def _find_source(run: Run, head: str) -> str:
     """Return what to build from, the integration branch or what has mended it; what undoes any of it is rejected."""
-    mend = run.standing(LANDING).mend
-    source = mending.find_source(run.repo, mend, head)
-    if fault := candidates.check_mended(run.pool, run.place, mend, source):
-        kind = mending.reject(run, LANDING)
-        run.tell(kind.value if kind else "fix", "rejected", fault.reason)
-        source = mending.find_source(run.repo, run.standing(LANDING).mend, head)
+    source, rejected = mending.find_sound_source(run, LANDING, head)
+    if rejected:
+        run.tell((rejected.kind or Kind.FIX).value, "rejected", rejected.fault.reason)
     return source
 
 
@@ -99,19 +94,19 @@ def _merge(run: Run, onto: str, source: str, head: str) -> str | Conflict:
     merged = merges.merge(run.repo, onto, source, merges.provide(run.pool, run.place, head))
     verdict = conflicts.classify(run.repo, merged)
     if verdict.cls is Class.MEDIUM:
-        return Conflict(verdict.cls, verdict.reason, Need(Kind.RESOLVE, onto, source, head,
-                                                          _tell_conflict(run, onto, source, verdict)))  # fmt: skip
+        values = _tell_conflict(run, onto, source, verdict)
+        return Conflict(verdict.reason, Need(Kind.RESOLVE, onto, source, head, values))
     if verdict.cls is Class.HEAVY:
-        return Conflict(verdict.cls, verdict.reason)
+        return Conflict(verdict.reason)
     base = run.repo.merge_base(onto, source) or onto
     changed = run.repo.changed(base, source) if base != onto else []
     lost = completeness.find_dropped(run.repo, onto, source, verdict.tree, changed) if base != onto else ""
-    return Conflict(Class.HEAVY, lost) if lost else verdict.tree
+    return Conflict(lost) if lost else verdict.tree
 
 
 def _tell_conflict(run: Run, onto: str, source: str, verdict: Verdict) -> dict[str, object]:
     base = run.repo.merge_base(onto, source) or onto
-    told = remedies.describe(run, base, onto, source, verdict.files)
+    told = remedies.describe_conflict(run, base, onto, source, verdict.files)
     return {**told, "reason": verdict.reason, "notes": "", "others": [], "target": run.history.main}
 
 
@@ -128,12 +123,8 @@ def _commit_mended(run: Run, onto: str, head: str, tree: str) -> str:
 def need_fix(run: Run, candidate: Candidate, failure: Failure) -> Need:
     """Say what a session has to mend when a gate refuses the candidate."""
     of = candidate.moved_from or candidate.head
-    values = {
-        "reason": failure.reason, "command": failure.command, "target": run.history.main,
-        "log": masking.read_end(Path(failure.log), remedies.MOST_LOG),
-        "diff": trees.show_changes(run.repo, candidate.onto, candidate.commit),
-    }  # fmt: skip
-    return Need(Kind.FIX, candidate.commit, candidate.commit, of, values)
+    values = remedies.describe_failure(run, failure, candidate.onto, candidate.commit)
+    return Need(Kind.FIX, candidate.commit, candidate.commit, of, {**values, "target": run.history.main})
 
 
 def _describe(run: Run) -> str:

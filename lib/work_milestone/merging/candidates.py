@@ -20,7 +20,7 @@ from work_milestone.conflicts import Class, Verdict, completeness
 from work_milestone.git import merges, worktrees
 from work_milestone.plan import Item
 from work_milestone.run import TRAILER
-from work_milestone.store import Kind, records
+from work_milestone.store import records
 from work_milestone.text import one_line
 
 TYPES = ("feat", "fix", "docs", "refactor", "perf", "test", "build", "ci", "style", "chore", "revert")
@@ -57,8 +57,8 @@ class Loss(NamedTuple):
     reason: str
 
 
-def merge(pool: worktrees.Pool, place: Path, onto: str, source: str) -> Verdict:
-    """Merge a branch onto `onto`, and say how hard that is; `place` is where gates run."""
+def classify(pool: worktrees.Pool, place: Path, onto: str, source: str) -> Verdict:
+    """Merge a branch onto `onto`, and say how hard that is; git reads attributes in `place`, where gates run."""
     repo = pool.repo
     return conflicts.classify(repo, merges.merge(repo, onto, source, merges.provide(pool, place, onto)))
 
@@ -68,18 +68,18 @@ def find_files(repo: git.Repo, work: records.Work, onto: str, source: str) -> Se
     return work.files if source == work.head else repo.changed(repo.merge_base(onto, source) or onto, source)
 
 
-def commit(repo: git.Repo, squash: Squash, merged: Verdict, finished: str) -> Candidate | Loss:
+def commit(repo: git.Repo, squash: Squash, verdict: Verdict, finished: str) -> Candidate | Loss:
     """Make the squash commit of a merge, or say what would be dropped.
 
     `finished` is the merged tree with what the run itself changes.
     """
     onto, source, files = squash.onto, squash.source, squash.files
     made = repo.commit_tree(finished, [onto], squash.message, squash.work.ended)
-    is_certain = merged.cls is Class.CLEAN and _has_both_sides(repo, squash, made)
-    if not is_certain and (dropped := completeness.find_dropped(repo, onto, source, merged.tree, files)):
+    is_certain = verdict.cls is Class.CLEAN and _has_both_sides(repo, squash, made)
+    if not is_certain and (dropped := completeness.find_dropped(repo, onto, source, verdict.tree, files)):
         return Loss(dropped)
     merges.derive_attributes(repo, made, onto, files)
-    return Candidate(made, finished, merged.cls, merged.reason, merged.files)
+    return Candidate(made, finished, verdict.cls, verdict.reason, verdict.files)
 
 
 def _has_both_sides(repo: git.Repo, squash: Squash, commit: str) -> bool:
@@ -91,25 +91,6 @@ def _has_both_sides(repo: git.Repo, squash: Squash, commit: str) -> bool:
     if not files or not work.rooted or squash.source != work.head:
         return False
     return not repo.differ([(commit, squash.source), (squash.onto, work.base)], files)
-
-
-def check_mended(
-    pool: worktrees.Pool, place: Path, mend: records.Mend | None, source: str
-) -> completeness.Fault | None:
-    """Say what is wrong with what a session has mended, None when nothing is, or nothing was.
-
-    `source` is what is to be merged.
-    """
-    if mend is None or source != mend.head:
-        return None
-    repo, onto, work = pool.repo, mend.onto, mend.merged
-    if mend.kind is Kind.RESOLVE:
-        return completeness.check_resolution(repo, onto, work, source, merges.provide(pool, place, onto))
-    if repo.merge_base(work, source) is None:
-        return completeness.Fault(f"the fix {source[:10]} has no history in common with {work[:10]}")
-    before = repo.resolve(f"{work}^")
-    taken_back = before and completeness.is_taken_back(repo, before, work, before, source)
-    return completeness.Fault("the fix takes all of the work back") if taken_back else None
 
 
 def write_message(number: int | None, item: Item, work: records.Work, settles: Sequence[int] = ()) -> str:

@@ -11,8 +11,10 @@ Rules:
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from work_milestone import git
+from work_milestone.conflicts import completeness
 from work_milestone.git import merges
 from work_milestone.merging.needs import Need
 from work_milestone.run import Run
@@ -22,36 +24,61 @@ from work_milestone.system import files
 from work_milestone.text import render
 
 
+class Rejected(NamedTuple):
+    """That what a session has mended is rejected: what it was to do, and what is wrong with it."""
+
+    kind: Kind | None
+    fault: completeness.Fault
+
+
 def find_source(repo: git.Repo, mend: records.Mend | None, head: str) -> str:
     """Return the commit to build from: what has mended `head`, else that itself."""
     made = mend.head if mend and mend.of == head else None
     return made if made and repo.resolve(made) else head
 
 
-def reject(run: Run, issue: int) -> Kind | None:
-    """Take back what the latest session brought, for it is not what it should be; return what that was for.
-
-    Its commits are pinned.
-    """
+def find_sound_source(run: Run, issue: int, head: str) -> tuple[str, Rejected | None]:
+    """Return the commit to build from, and what was rejected for it: what does not mend `head` as it should."""
     mend = run.standing(issue).mend
-    if mend is None:
-        return None
+    source = find_source(run.repo, mend, head)
+    if mend is None or source != mend.head:
+        return source, None
+    fault = _check(run, mend, source)
+    if fault is None:
+        return source, None
+    _reject(run, issue, mend)
+    return find_source(run.repo, run.standing(issue).mend, head), Rejected(mend.kind, fault)
+
+
+def _check(run: Run, mend: records.Mend, source: str) -> completeness.Fault | None:
+    """Say what is wrong with what a session has mended, None when nothing is."""
+    repo, onto, work = run.repo, mend.onto, mend.merged
+    if mend.kind is Kind.RESOLVE:
+        return completeness.check_resolution(repo, onto, work, source, merges.provide(run.pool, run.place, onto))
+    if repo.merge_base(work, source) is None:
+        return completeness.Fault(f"the fix {source[:10]} has no history in common with {work[:10]}")
+    before = repo.resolve(f"{work}^")
+    taken_back = before and completeness.is_taken_back(repo, before, work, before, source)
+    return completeness.Fault("the fix takes all of the work back") if taken_back else None
+
+
+def _reject(run: Run, issue: int, mend: records.Mend) -> None:
+    """Take back what the latest session brought; its commits are pinned."""
     if mend.head:
         run.repo.move(run.history.attempt_ref(issue, mend.attempt), mend.head)
     rejected = mend.replace(status="rejected", ended=0.0)
     run.receipts.write(records.Mend.describe(rejected, mend.of, mend.before, mend.before), issue)
-    return mend.kind
 
 
 def give_up(run: Run, issue: int) -> None:
     """Take back fixes that have not made the gates green: what is tried next starts without them."""
     mend = run.standing(issue).mend
     if mend and mend.head and mend.kind is Kind.FIX:
-        reject(run, issue)
+        _reject(run, issue, mend)
 
 
 def mend(run: Run, issue: int, need: Need) -> Session:
-    """Work a session that mends, and its retries."""
+    """Work a session that mends, and its retries; return how it ended, `stopped` also where none may start."""
     _prepare(run, issue, need)
     return work.see_through(run, issue, lambda: _attempt(run, issue, need), lambda: _prepare(run, issue, need))
 

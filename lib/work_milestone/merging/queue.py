@@ -3,8 +3,8 @@
 Rules:
 - A candidate is gated in a worktree of its own as it is; only then does the branch move, by compare and swap. So the
   branch never stands on an ungated tree, and nothing ever needs reverting.
-- The trailers of what is merged are looked for before each merge, so that a run killed at any moment merges nothing
-  twice.
+- What bears an item's trailers is merged already (`Standing.mergeable`), so that a run killed at any moment merges
+  nothing twice.
 - What keeps a branch from being merged is the item's outcome; nothing of it stays, and the others go on. By class:
 
   | the merge is | and then |
@@ -24,9 +24,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from work_milestone import git
-from work_milestone.conflicts import Class
+from work_milestone.conflicts import Class, Verdict
 from work_milestone.gates import Failure, baseline
-from work_milestone.merging import candidates, mending, verdicts
+from work_milestone.merging import candidates, mending, outcomes
 from work_milestone.merging.candidates import Candidate, Loss, Squash
 from work_milestone.merging.turns import Turns
 from work_milestone.plan import FollowUp, Item, Reason
@@ -53,13 +53,13 @@ def merge(run: Run, item: Item) -> None:
 
 
 def merge_in_turn(run: Run, item: Item) -> None:
-    """Queue up, and merge when all that came before has had its turn."""
+    """Queue up, and merge when all that came before has had its turn; what waits for others is written down as that."""
     with _turns.take():
         standing = run.standing(item.issue)
         if standing.mergeable and standing.work:
             _record(run, item.issue, _merge(run, item, standing.work))
         elif not (standing.settled or standing.followed) and (unmet := run.find_unmet(item)):
-            _record(run, item.issue, verdicts.wait([(issue, run.standing(issue).word) for issue in unmet]))
+            _record(run, item.issue, outcomes.wait([(issue, run.standing(issue).word) for issue in unmet]))
 
 
 def _merge(run: Run, item: Item, work: records.Work) -> records.Merge:
@@ -71,45 +71,44 @@ def _merge(run: Run, item: Item, work: records.Work) -> records.Merge:
             run.reread()
         except GitError as error:
             # What git cannot merge at all (histories without a common root) is this item's outcome alone.
-            return verdicts.give_up(one_line(str(error))[:500])
-    return verdicts.give_up(f"{run.history.branch} was moved by others {TRIES} times while this was merged")
+            return outcomes.give_up(one_line(str(error))[:500])
+    return outcomes.give_up(f"{run.history.branch} was moved by others {TRIES} times while this was merged")
 
 
 def _try(run: Run, item: Item, work: records.Work) -> records.Merge:
     """Build the candidate, gate it, move the branch; say how far that went."""
-    standing, onto = run.standing(item.issue), run.history.head()
-    source = mending.find_source(run.repo, standing.mend, str(work.head))
-    if fault := candidates.check_mended(run.pool, run.place, standing.mend, source):
-        if mending.reject(run, item.issue) is Kind.RESOLVE:
-            return verdicts.reject_resolution(fault, onto, standing.merge)
-        run.tell("fix", "rejected", fault.reason, issue=item.issue)
-        standing = run.standing(item.issue)
-        source = mending.find_source(run.repo, standing.mend, str(work.head))
-    merged = candidates.merge(run.pool, run.place, onto, source)
-    if merged.cls is Class.MEDIUM:
-        return verdicts.refuse(merged, onto)
-    if merged.cls is Class.HEAVY:
-        return verdicts.refuse(merged, onto, *_follow_up(run, item, Reason.CONFLICT, work, onto, merged.files))
-    files = candidates.find_files(run.repo, work, onto, source)
-    message = candidates.write_message(run.milestone.number, item, work, standing.settles)
-    squash = Squash(work, source, onto, files, message)
-    built = candidates.commit(run.repo, squash, merged, _finish(run, item, squash, merged.tree))
+    onto = run.history.head()
+    source, rejected = mending.find_sound_source(run, item.issue, str(work.head))
+    if rejected and rejected.kind is Kind.RESOLVE:
+        return outcomes.reject_resolution(rejected.fault, onto, run.standing(item.issue).merge)
+    if rejected:
+        run.tell("fix", "rejected", rejected.fault.reason, issue=item.issue)
+    verdict = candidates.classify(run.pool, run.place, onto, source)
+    if verdict.cls is Class.MEDIUM:
+        return outcomes.refuse(verdict, onto)
+    if verdict.cls is Class.HEAVY:
+        followup, words = _follow_up(run, item, Reason.CONFLICT, work, onto, verdict.files)
+        return outcomes.refuse(verdict, onto, followup, words)
+    built = _build(run, item, work, verdict, source, onto)
     if isinstance(built, Loss):
-        return verdicts.refuse_loss(merged, built, onto)
+        return outcomes.refuse_loss(verdict, built, onto)
     if failure := _gate(run, item.issue, built):
-        return verdicts.refuse_by_gate(built, failure, onto)
+        return outcomes.refuse_by_gate(built, failure, onto)
     followup, words = (None, "") if work.is_whole else _follow_up(run, item, Reason.REST, work, onto)
     run.history.move(built.commit, onto)
     _note_merged(run, item, work)
-    return verdicts.succeed(work, built, standing.mend if source != work.head else None, onto, followup, words)
+    mend = run.standing(item.issue).mend if source != work.head else None
+    return outcomes.succeed(work, built, mend, onto, followup, words)
 
 
-def _finish(run: Run, item: Item, squash: Squash, tree: str) -> str:
-    """Put into a merged tree what the run itself changes: follow-ups, and the item's state, in a tracked backlog."""
-    work = squash.work
-    return followups.finish(
-        run, tree, squash.files, lambda tree: run.tasks.set_done(item, tree, work.ended) if work.is_whole else {}
+def _build(run: Run, item: Item, work: records.Work, verdict: Verdict, source: str, onto: str) -> Candidate | Loss:
+    """Commit a merge, with what the run itself changes: follow-ups, and the item's state, in a tracked backlog."""
+    files = candidates.find_files(run.repo, work, onto, source)
+    message = candidates.write_message(run.milestone.number, item, work, run.standing(item.issue).settles)
+    finished = followups.finish(
+        run, verdict.tree, files, lambda whole: run.tasks.set_done(item, whole, work.ended) if work.is_whole else {}
     )
+    return candidates.commit(run.repo, Squash(work, source, onto, files, message), verdict, finished)
 
 
 def _follow_up(
@@ -122,7 +121,7 @@ def _follow_up(
     return followup, f"follow-up #{followup.issue}"
 
 
-def _pin(run: Run, issue: int) -> str:
+def _candidate_ref(run: Run, issue: int) -> str:
     """Name the ref of a candidate: it stays as long as a session may have to fix it."""
     return f"refs/milestone/{run.milestone.number}/candidate/{issue}"
 
@@ -132,14 +131,14 @@ def _gate(run: Run, issue: int, built: Candidate) -> Failure | None:
     wanted = run.milestone.require_plan().gates.pre_merge
     if not wanted:
         return None
-    run.repo.move(_pin(run, issue), built.commit)
+    run.repo.move(_candidate_ref(run, issue), built.commit)
     return baseline.judge(run, built.commit, built.tree, wanted, str(issue)).failure
 
 
 def _note_merged(run: Run, item: Item, work: records.Work) -> None:
-    """Take note of what the branch has just got: nobody is to fix that candidate any more."""
+    """Take note of what the branch has just got: in the backlog too; nobody is to fix that candidate any more."""
     if run.milestone.require_plan().gates.pre_merge:
-        run.repo.delete([_pin(run, item.issue)])
+        run.repo.delete([_candidate_ref(run, item.issue)])
     settled = run.standing(item.issue).settles if work.is_whole else ()
     run.history.note_part((item.issue, *settled), str(work.head), whole=work.is_whole)
     if work.is_whole:

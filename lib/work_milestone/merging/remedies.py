@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from work_milestone.gates import Failure
 from work_milestone.git import trees
 from work_milestone.merging import mending, queue
 from work_milestone.merging.needs import Need, brings_anything, find_kind, is_outdated
@@ -68,21 +69,28 @@ def _find_need(run: Run, standing: Standing) -> Need | None:
     if work is None or work.head is None or merge is None:
         return None
     if find_kind(standing) is Kind.FIX:
-        values = {
-            "reason": merge.reason, "command": merge.command, "target": run.history.branch,
-            "log": masking.read_end(Path(merge.log), MOST_LOG),
-            "diff": trees.show_changes(run.repo, merge.onto, merge.candidate),
-        }  # fmt: skip
-        return Need(Kind.FIX, merge.candidate, merge.candidate, work.head, values)
+        failure = Failure(merge.command, merge.code or 0, Path(merge.log), merge.reason)
+        values = describe_failure(run, failure, merge.onto, merge.candidate)
+        return Need(Kind.FIX, merge.candidate, merge.candidate, work.head, {**values, "target": run.history.branch})
     onto, source = run.history.head(), mending.find_source(run.repo, standing.mend, work.head)
     base = run.repo.merge_base(onto, source) or onto
     others = followups.find_others(run, standing.issue, base, onto, merge.files)
     told = {"reason": merge.reason, "notes": work.notes, "others": [(run.dispatch.items[issue], _read_notes(run, issue))
                                                                     for issue in others]}  # fmt: skip
-    return Need(Kind.RESOLVE, onto, source, work.head, {**told, **describe(run, base, onto, source, merge.files)})
+    return Need(
+        Kind.RESOLVE, onto, source, work.head, {**told, **describe_conflict(run, base, onto, source, merge.files)}
+    )
 
 
-def describe(run: Run, base: str, onto: str, source: str, files: tuple[str, ...]) -> dict[str, Any]:
+def describe_failure(run: Run, failure: Failure, onto: str, candidate: str) -> dict[str, Any]:
+    """Say what a gate has refused, and why."""
+    return {
+        "reason": failure.reason, "command": failure.command, "log": masking.read_end(failure.log, MOST_LOG),
+        "diff": trees.show_changes(run.repo, onto, candidate),
+    }  # fmt: skip
+
+
+def describe_conflict(run: Run, base: str, onto: str, source: str, files: tuple[str, ...]) -> dict[str, Any]:
     """Say what both sides of a conflict did to the files of it."""
     return {
         "files": files, "target": run.history.branch, "ours": trees.show_changes(run.repo, base, onto, files),

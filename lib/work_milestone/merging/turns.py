@@ -1,4 +1,7 @@
-"""One at a time, in the order of arrival: locks of Python's own wake whom they like."""
+"""One at a time, in the order of arrival: locks of Python's own wake whom they like.
+
+The graph hands out one merge at a time; who has mended comes to the queue from a step of its own, and waits here.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The dispatch plan: which items a milestone has, in which waves, and what may run beside what.
 
 Takes YAML that people write; gives items in waves, every fault told at once with its line. Follow-up items are laid
-over it, in waves behind its own; `edges` says what each item waits for. Rule: a plan is valid as a whole or not used.
+over it, in waves behind its own; `edges` says what each item waits for. Settings are written in the same kinds of
+values (`fields`). Rule: a plan is valid as a whole or not used.
 """
 
 from work_milestone.plan.followups import FollowUp, Reason

@@ -2,9 +2,9 @@
 
 Rules:
 - `schedule: waves`: an item waits for the relay of the wave before, so that a wave starts when all of the one
-  before is settled. `schedule: eager`: it waits for the merges of what it depends on, and of the earlier items of
-  its conflict group.
-- In a wave with `parallel: false` an item waits for the merge of the one before it.
+  before is settled. `schedule: eager`: it waits for what it depends on, and for the earlier items of its conflict
+  group, each until it is merged and mended.
+- In a wave with `parallel: false` an item waits for the one before it.
 - Nothing starts before the baseline of the gates is known.
 - When single items were named, barriers are left out: what an item depends on is what it waits for.
 """
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from work_milestone.plan.model import Wave
 
 
-def before(waves: Sequence[Wave], *, eager: bool = False, partial: bool = False) -> dict[int, list[str]]:
+def find_awaited(waves: Sequence[Wave], *, eager: bool = False, partial: bool = False) -> dict[int, list[str]]:
     """Name, by item, the tasks that its worktree waits for. `partial`: single items were named."""
     edges: dict[int, list[str]] = {}
     in_group: dict[int, int] = {}

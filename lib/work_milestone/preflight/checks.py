@@ -24,7 +24,7 @@ def is_passed(run: Run) -> bool:
 
 @step(is_done=is_passed)
 def check(run: Run) -> None:
-    """Take the run lock and look at everything. Raise PreflightError with every fault."""
+    """Take the run lock, look at everything, and begin. Raise PreflightError with every fault, the lock given back."""
     milestone = run.milestone
     faults = list(milestone.faults)
     if milestone.number is None:

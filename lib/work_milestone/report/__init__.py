@@ -7,4 +7,4 @@ Rule: told from records and git alone, so that it is right at any time and from 
 
 from work_milestone.report.table import Page
 
-__all__ = ["Page", "relay", "summary", "verdicts"]
+__all__ = ["Page", "relay", "settlement", "summary"]

@@ -1,7 +1,8 @@
 """The run: plan, records and git put together, which is where each item stands.
 
 Takes the repository's root and the words of the command line; gives `Run`, whose `standing` of an item is what every
-decision rests on. Rules: git has the last word; what is known is gathered anew only when something has changed.
+decision rests on, and what makes a function a `step`. Also what a run adds to itself (`followups`) and what holds its
+sessions back. Rules: git has the last word; what is known is gathered anew only when something has changed.
 """
 
 from work_milestone.run.breaker import find_renewal

@@ -2,9 +2,9 @@
 
 Rules:
 - Judged: a new attempt, for the same line was typed again. Dead without a record: crashed, and tried again.
-- `transient`, `timeout` and `turns` alone are tried again by themselves, up to `retries` times. What ended with an
-  earlier run, and for no reason of its own, is taken up once; quota is a state of the run, which the breaker waits out:
-  both spend no retry. Who was stopped by hand is not begun again by the run.
+- `transient`, `timeout` and `turns` alone are tried again by themselves, up to `retries` times. What ended for no
+  reason of its own (crashed, or stopped with an earlier run) is begun again once; quota is a state of the run, which
+  the breaker waits out: both spend no retry. Who was stopped by hand is not begun again by the run.
 - No session starts where nothing is left of its item's budget, or of that of all.
 - A renewal of quota that an earlier line was told is waited for by the next one too, unless another agent or
   model is chosen.
@@ -39,7 +39,7 @@ class Next(Enum):
 
 
 def decide(status: Session, *, given_up: bool, stopping: bool, revived: bool, retries: int) -> Next:
-    """Say what follows a session's end; `revived`: one that ended with an earlier run was taken up already. Pure."""
+    """Say what follows a session's end; `revived`: one that ended for no reason of its own was begun again. Pure."""
     if given_up:
         return Next.END
     if status in UNDECIDED and not revived and not stopping:
@@ -77,7 +77,10 @@ def _attempt(run: Run, item: Item) -> Session:
 
 
 def see_through(run: Run, issue: int, attempt: Callable[[], Session], prepare: Callable[[], None]) -> Session:
-    """Make attempts until one counts; `prepare` is called before each but the first."""
+    """Make attempts until one counts, and return how it ended; `stopped` also where none may start, for its budget.
+
+    `prepare` is called before each but the first.
+    """
     retries, revived = run.milestone.settings.retries, False
     while True:
         _, before = run.find_attempt(issue)

@@ -1,8 +1,8 @@
 """Receipts on disk: the only place where they are read and written.
 
 Rules:
-- A receipt is written whole or not at all (temporary file, rename), and reaches the disk first when it stands
-  for something that was paid for (`durable`).
+- A receipt is written whole or not at all (temporary file, rename), and reaches the disk first (`durable`) where
+  nothing else could tell it again: a session's end stands in its `exit.json`, a merge in its trailers.
 - Half-written, empty or foreign JSON counts as absent, and is told (`notes`). A version from the future is
   refused, for guessing at it could pay twice.
 - Each is read once a process: whoever holds the run lock is the only one who writes.
@@ -50,7 +50,7 @@ class Receipts:
         return self._read[key]  # type: ignore[return-value]  # what is kept under a kind is of that kind
 
     def write(self, record: R, *place: int, durable: bool = False) -> R:
-        """Write a receipt; `durable` when losing it to a power cut would cost a session."""
+        """Write a receipt; `durable` when what it tells could not be told again after a power cut."""
         record = record.replace(ended=record.ended or time.time(), writer=self.writer)
         path, kind = self.path(type(record), *place), type(record)
         content = {"version": VERSION, "step": kind.step, **shapes.write(record)}

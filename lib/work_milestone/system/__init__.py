@@ -1,8 +1,8 @@
 """The machine: processes, files, locks, memory, signals. It knows nothing of milestones.
 
 Takes argument lists, paths and seconds; gives exit codes, bytes, and locks that end with their holder. Rules: nothing
-else starts or signals processes; whatever is started is ended as a whole tree; a fault is one class of `errors`, with
-path, cause and the next command in its words.
+else starts processes, but a supervisor its agent; whatever is started is ended as a whole tree; a fault is one class of
+`errors`, with path, cause and the next command in its words.
 """
 
 from work_milestone.system.errors import (

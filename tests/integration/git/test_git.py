@@ -353,7 +353,7 @@ def merge(sandbox: Sandbox) -> merges.Merged:
 def test_clean_merge_has_the_work_of_both(sandbox: Sandbox) -> None:
     two_sides(sandbox, {"f": LINES}, {"f": "ours\n" + LINES, "o": "o"}, {"f": LINES + "theirs\n", "t\n\udcff": "t"})
     merged = merge(sandbox)
-    assert (merged.conflicts, merged.messages) == ((), ())
+    assert (merged.conflicts, merged.kinds) == ((), {})
     tree = sandbox.tree(merged.tree)
     assert tree["f"] == f"ours\n{LINES}theirs\n".encode()
     assert (tree["o"], tree["t\n\udcff"]) == (b"o", b"t")
@@ -364,25 +364,25 @@ def test_content_conflict_names_the_file(sandbox: Sandbox, name: str) -> None:
     two_sides(sandbox, {name: "base\n"}, {name: "ours\n"}, {name: "theirs\n"})
     merged = merge(sandbox)
     assert merged.conflicts == (name,)
-    assert merged.messages == ("CONFLICT (contents)",)
+    assert merged.kinds == {name: ("CONFLICT (contents)",)}
 
 
 def test_binary_conflict(sandbox: Sandbox) -> None:
     two_sides(sandbox, {"b": "\0base"}, {"b": "\0ours"}, {"b": "\0theirs"})
     assert merge(sandbox).conflicts == ("b",)
-    assert any(kind.startswith("CONFLICT") for kind in merge(sandbox).messages)
+    assert any(kind.startswith("CONFLICT") for kind in merge(sandbox).kinds["b"])
 
 
 def test_rename_against_delete(sandbox: Sandbox) -> None:
     two_sides(sandbox, {"old": LINES}, {"old": None, "new": LINES}, {"old": None})
     merged = merge(sandbox)
     assert merged.conflicts
-    assert "CONFLICT (rename/delete)" in merged.messages
+    assert any("CONFLICT (rename/delete)" in kinds for kinds in merged.kinds.values())
 
 
 def test_delete_against_change(sandbox: Sandbox) -> None:
     two_sides(sandbox, {"f": LINES, "g": LINES}, {"f": None}, {"f": "x" + LINES})
-    assert merge(sandbox).messages == ("CONFLICT (modify/delete)",)
+    assert merge(sandbox).kinds == {"f": ("CONFLICT (modify/delete)",)}
 
 
 def test_several_conflicts_are_all_named(sandbox: Sandbox) -> None:

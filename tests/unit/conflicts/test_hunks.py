@@ -61,8 +61,8 @@ def test_white_space_gives_way_to_the_real_change(case: Case, expected: str) -> 
 
 @pytest.mark.parametrize("case", NOT_WHITE)
 def test_not_white_space_alone(case: Case) -> None:
-    assert rules.classify(hunk(*case)) is None
-    assert rules.classify(swapped(hunk(*case))) is None
+    assert rules.settle(hunk(*case)) is None
+    assert rules.settle(swapped(hunk(*case))) is None
 
 
 # I: imports
@@ -130,8 +130,8 @@ def test_imports(case: Case, expected: str) -> None:
 
 @pytest.mark.parametrize("case", NOT_IMPORTS)
 def test_imports_in_doubt(case: Case) -> None:
-    assert rules.classify(hunk(*case)) is None
-    assert rules.classify(swapped(hunk(*case))) is None
+    assert rules.settle(hunk(*case)) is None
+    assert rules.settle(swapped(hunk(*case))) is None
 
 
 def test_imports_of_go_are_known_by_what_is_before() -> None:

@@ -45,7 +45,9 @@ BOOLS = [False, True]
 @pytest.mark.parametrize("depends", BOOLS)
 @pytest.mark.parametrize("group", BOOLS)
 def test_every_combination(eager: bool, partial: bool, parallel: bool, depends: bool, group: bool) -> None:
-    found = edges.before(two_waves(parallel=parallel, depends=depends, group=group).waves, eager=eager, partial=partial)
+    found = edges.find_awaited(
+        two_waves(parallel=parallel, depends=depends, group=group).waves, eager=eager, partial=partial
+    )
     assert found[10] == ["baseline"]
     barrier = {"relay:1"} if not eager and not partial else set()
     on_the_group = group and eager and not partial
@@ -58,14 +60,14 @@ def test_every_combination(eager: bool, partial: bool, parallel: bool, depends: 
 @pytest.mark.parametrize("parallel", BOOLS)
 def test_eager_group_waits_for_its_latest_member_alone(parallel: bool) -> None:
     group = [{"issue": issue, "conflict_group": 4} for issue in (1, 2, 3)]
-    found = edges.before(
+    found = edges.find_awaited(
         plan(*(wave(at, item, parallel=parallel) for at, item in enumerate(group, 1))).waves, eager=True
     )
     assert found == {1: ["baseline"], 2: ["baseline", "mend:1"], 3: ["baseline", "mend:2"]}
 
 
 def test_group_skips_waves_without_it() -> None:
-    found = edges.before(
+    found = edges.find_awaited(
         plan(wave(1, {"issue": 1, "conflict_group": 0}), wave(2, {"issue": 2}),
              wave(3, {"issue": 3, "conflict_group": 0})).waves, eager=True)  # fmt: skip
     assert found == {1: ["baseline"], 2: ["baseline"], 3: ["baseline", "mend:1"]}
@@ -73,15 +75,15 @@ def test_group_skips_waves_without_it() -> None:
 
 def test_group_in_a_wave_that_goes_one_by_one_is_ordered_by_the_wave() -> None:
     pair = [{"issue": 1, "conflict_group": 0}, {"issue": 2, "conflict_group": 0}]
-    assert edges.before(plan(wave(1, *pair, parallel=False)).waves, eager=True)[2] == ["baseline", "mend:1"]
+    assert edges.find_awaited(plan(wave(1, *pair, parallel=False)).waves, eager=True)[2] == ["baseline", "mend:1"]
     apart = [pair[0], {"issue": 9}, pair[1]]
-    assert edges.before(plan(wave(1, *apart, parallel=False)).waves, eager=True)[2] == ["baseline", "mend:9"]
+    assert edges.find_awaited(plan(wave(1, *apart, parallel=False)).waves, eager=True)[2] == ["baseline", "mend:9"]
 
 
 def test_partial_keeps_every_dependency() -> None:
     chain = plan(wave(1, {"issue": 1}), wave(2, {"issue": 2, "depends_on": (1,)}),
                  wave(3, {"issue": 3, "depends_on": (1, 2)}))  # fmt: skip
-    found = edges.before(chain.waves, partial=True)
+    found = edges.find_awaited(chain.waves, partial=True)
     assert found == {1: ["baseline"], 2: ["baseline", "mend:1"], 3: ["baseline", "mend:1", "mend:2"]}
 
 
@@ -120,7 +122,7 @@ def load(document: dict[str, Any]) -> Plan:
 
 def graph(made: Plan, *, eager: bool, partial: bool) -> dict[str, set[str]]:
     """The steps of dodo.py that edges lead to and from."""
-    before = edges.before(made.waves, eager=eager, partial=partial)
+    before = edges.find_awaited(made.waves, eager=eager, partial=partial)
     found: dict[str, set[str]] = {"branch": set(), "baseline": {"branch"}}
     for each in made.waves:
         for item in each.items:
@@ -174,7 +176,7 @@ def test_edges_grow_with_items_and_not_with_their_square(eager: bool, parallel: 
             wave(at, *({"issue": at * 1000 + n, "conflict_group": n} for n in range(width)), parallel=parallel)
             for at in range(1, 5)
         ]
-        return sum(len(names) for names in edges.before(plan(*waves).waves, eager=eager).values())
+        return sum(len(names) for names in edges.find_awaited(plan(*waves).waves, eager=eager).values())
 
     assert count(200) <= 3 * 4 * 200
     assert count(200) == pytest.approx(10 * count(20), rel=0.1)

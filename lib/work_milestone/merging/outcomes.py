@@ -35,20 +35,20 @@ def reject_resolution(fault: completeness.Fault, onto: str, earlier: records.Mer
     return records.Merge(status=status, reason=fault.reason, onto=onto, mended=True, files=files, cls=Class.MEDIUM)
 
 
-def refuse(merged: Verdict, onto: str, followup: FollowUp | None = None, words: str = "") -> records.Merge:
+def refuse(verdict: Verdict, onto: str, followup: FollowUp | None = None, words: str = "") -> records.Merge:
     """Say why a branch cannot be merged; `words` tell of the follow-up that takes over, where one was asked for."""
-    reason = "; ".join(filter(None, (merged.reason, words)))
-    return records.Merge(status=MergeStatus.CONFLICT, reason=reason, files=merged.files, onto=onto, followup=followup,
-                 cls=merged.cls)  # fmt: skip
+    reason = "; ".join(filter(None, (verdict.reason, words)))
+    return records.Merge(status=MergeStatus.CONFLICT, reason=reason, files=verdict.files, onto=onto, followup=followup,
+                 cls=verdict.cls)  # fmt: skip
 
 
-def refuse_loss(merged: Verdict, lost: Loss, onto: str) -> records.Merge:
+def refuse_loss(verdict: Verdict, lost: Loss, onto: str) -> records.Merge:
     """Say what a merge would drop; where rules had resolved it, a session is to do that better."""
-    if merged.cls is not Class.TRIVIAL:
+    if verdict.cls is not Class.TRIVIAL:
         return records.Merge(status=MergeStatus.DROPPED, reason=lost.reason, onto=onto)
-    reason = f"{merged.reason}, but {lost.reason}"
+    reason = f"{verdict.reason}, but {lost.reason}"
     return records.Merge(
-        status=MergeStatus.CONFLICT, reason=reason, files=merged.files, onto=onto, cls=Class.MEDIUM,
+        status=MergeStatus.CONFLICT, reason=reason, files=verdict.files, onto=onto, cls=Class.MEDIUM,
     )  # fmt: skip
 
 
@@ -70,7 +70,8 @@ def succeed(
     work: records.Work, built: Candidate, mend: records.Mend | None, onto: str, followup: FollowUp | None, words: str
 ) -> records.Merge:
     """Say that an item is merged, and what it took: `mend` where that was built from; `words` tell of a follow-up."""
-    mended = f"{_DONE[mend.kind]} by attempt {mend.attempt}" if mend and mend.kind in _DONE and mend.kind else ""
+    done = _DONE.get(mend.kind or Kind.WORK) if mend else None
+    mended = f"{done} by attempt {mend.attempt}" if mend and done else ""
     told = "; ".join(filter(None, ("" if built.cls is Class.CLEAN else built.reason, mended)))
     return records.Merge(
         status=MergeStatus.MERGED, reason=told if work.is_whole else f"its finished part; {words}",
