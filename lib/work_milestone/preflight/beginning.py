@@ -28,7 +28,7 @@ def begin(run: Run) -> None:
         repo.remove_shared_lock(repo.common / name)
     gates.end_left(baseline.place(run))
     run.pool.write_excludes()
-    alive = starts.adopt(run)
+    alive = starts.take_stock(run)
     work.await_quota(run)
     followups.write_missing(run)
     if run.continues:

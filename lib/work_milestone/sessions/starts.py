@@ -112,7 +112,7 @@ def take_up(run: Run, issue: int) -> Session | None:
     return results.judge(run, issue, number)
 
 
-def adopt(run: Run) -> list[int]:
+def take_stock(run: Run) -> list[int]:
     """Take stock of what earlier runs left, before any worktree is given away; return whose sessions are at work.
 
     Worktrees of sessions that are alive, or finished and not judged, are kept, whatever the plan says by now. What
