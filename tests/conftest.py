@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from work_milestone.run import Run
 from work_milestone.system import process
@@ -22,6 +23,10 @@ from tests.e2e import harness
 
 WATCHDOG = 60  # seconds; a command that hangs fails its test instead of the whole suite
 SLOWEST_FIRST = ("faults", "e2e", "integration", "unit")
+
+# How long an example takes is the machine's affair, and no fault of what it shows.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.hookimpl(tryfirst=True)

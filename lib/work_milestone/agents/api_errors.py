@@ -2,8 +2,9 @@
 
 Rules:
 - Each agent's `judge` says whether it is out of quota. Claude Code and opencode: status 429 with the words below;
-  Codex: by words of its own (`codex._QUOTA`), for it tells no status; Gemini: 429 with words of its own
-  (`gemini._SPENT`); one that settings describe: by its `quota:`; a shell line: never.
+  Codex: words of its own (`codex._QUOTA`), for it mostly tells no status, or a line with `status 429` and the words
+  below; Gemini: 429 with words of its own (`gemini._SPENT`); one that settings describe: by its `quota:`; a shell line:
+  never.
 - 429 without such words, and whatever else may be otherwise the next time, is `transient`.
 - When a quota is renewed stands in the same words, or nowhere.
 """

@@ -1,7 +1,8 @@
 """The rules by which some hunks need nobody's judgement. Pure.
 
 Rules:
-- W: nobody or only one side changed more than white space; I: imports; A: additions of one kind at one place.
+- W: only one side changed more than blank lines and the white space within lines, or both changed the same; I: imports
+  (`imports`); A: additions of one kind at one place (`additions`). A line's indentation is no white space here.
 - Whoever is in doubt says that there is no rule. No rule loses a line that a side added.
 """
 

@@ -6,7 +6,8 @@ Rules:
   which looks again, may still refuse.
 - A receipt says which checkout is being moved from where to where, for as long as it is: a git that is killed in
   the middle leaves main unmoved, a lock and a half updated checkout. The next preflight brings that back.
-- Only the landing moves main (`landing.land`), and only to what its gates were green on.
+- Only the landing moves main (`landing.land`), and only to what its gates were green on, or to what the remote's main
+  is already.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ Rules:
 - When something of a person's keeps main from being moved, the landing waits, says what is in the way, and the
   same line finishes it.
 - The remote comes first: what it refuses is not on the local main either.
-- Landed means that git says so: main contains the integration branch, whoever merged it.
+- Landed means that git says so: main contains the integration branch, whoever merged it, or what bears its trailers.
+- Where the remote's main has it already, it was published: local main follows, and nothing is gated.
 """
 
 from __future__ import annotations

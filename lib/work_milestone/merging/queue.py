@@ -14,7 +14,7 @@ Rules:
   | medium | a session resolves it, and it queues again |
   | heavy | a follow-up item takes it over |
   | refused by a gate | a session fixes it, and it queues again |
-  | dropping lines of a side | it stops, unless a session's resolution dropped them: that is tried again |
+  | dropping lines of a side | a rule's resolution is medium, a session's is tried again, git's own merge stops |
 
   `remedies` has those sessions, and the queue is free while they work.
 """

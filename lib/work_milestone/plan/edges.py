@@ -3,7 +3,8 @@
 Rules:
 - `schedule: waves`: an item waits for the relay of the wave before, so that a wave starts when all of the one
   before is settled. `schedule: eager`: it waits for what it depends on, and for the earlier items of its conflict
-  group, each until it is merged and mended.
+  group, each until its merge and its mending are over, however they ended: whether an item that depends on one which
+  was not merged starts all the same is asked then (`Run.find_unmet`).
 - In a wave with `parallel: false` an item waits for the one before it.
 - Nothing starts before the baseline of the gates is known.
 - When single items were named, barriers are left out: what an item depends on is what it waits for.

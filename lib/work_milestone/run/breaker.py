@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from work_milestone.store import records
 from work_milestone.system import process
 
-MOST = 300.0  # seconds that a row of passing failures waits at most
+MOST = 300.0  # seconds that a row of passing failures waits at most, before chance makes it a half more or less
 UNKNOWN = 300.0  # seconds that a quota takes of which nobody says when it is renewed; doubled each time, up to
 LONGEST = 3600.0
 FARTHEST = 32 * 86400.0  # seconds; no quota takes longer to be renewed

@@ -3,7 +3,9 @@
 Rules:
 - What a branch held is pinned before it is set anew.
 - Branch and path come from the receipt, so that an edited title changes nothing under way.
-- Who goes on with a conversation does so in its worktree, as it is, with the agent that knows it.
+- A conversation goes on when its session was cut short (`RESUMED`), its agent has not said that it is gone, its
+  worktree still bears its mark, nothing was started since, and its agent may still work the item; one that mends, when
+  the same is to be mended (`merging.mending`). It does so in its worktree, as it is. Otherwise a new one begins.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Rules:
 - A receipt is written whole or not at all (temporary file, rename), and reaches the disk first (`durable`) where
   nothing else could tell it again: a session's end stands in its `exit.json`, a merge in its trailers.
-- Half-written, empty or foreign JSON counts as absent, and is told (`notes`). A version from the future is
+- Half-written, empty or foreign JSON counts as absent, and is told (`notes`). One of another version is
   refused, for guessing at it could pay twice.
 - Each is read once a process: whoever holds the run lock is the only one who writes.
 """

@@ -6,6 +6,7 @@ default, is none of that kind.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,6 +27,16 @@ class _Field(NamedTuple):
     types: tuple[type, ...]
     convert: Callable[[Any], Any] | None
     is_required: bool
+
+
+def _finite(value: float) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError("not a number")
+    return number
 
 
 def _texts(value: list[Any]) -> tuple[str, ...]:
@@ -65,7 +76,7 @@ def _commits(value: list[Any]) -> tuple[Commit, ...]:
 _TYPES: Mapping[str, tuple[tuple[type, ...], Callable[[Any], Any] | None]] = {
     "str": ((str,), None),
     "int": ((int,), None),
-    "float": ((float, int), float),
+    "float": ((float, int), _finite),
     "bool": ((bool,), None),
     "tuple[str, ...]": ((list,), _texts),
     "tuple[int, ...]": ((list,), _numbers),

@@ -6,7 +6,8 @@ as an imported module, so that it need not be compiled each time. Rules:
   longer than others: what is installed over it while a session runs, it has no need of.
 - The kernel lock on the attempt (LOCK_FD) is held from before its start to its last instant, and by it alone.
 - It never polls where the kernel tells: signals come through a pipe, time limits count a monotonic clock.
-- No descendant of the agent outlives it: TERM, `GRACE` seconds, KILL, repeated until none is left.
+- No descendant of the agent outlives it: TERM, `GRACE` seconds, KILL, repeated until none is left. One that cannot be
+  killed within `BOUND` seconds is named in `exit.json`.
 - It leaves `exit.json`, written last and atomically. Room for it is reserved before the agent is started.
 """
 

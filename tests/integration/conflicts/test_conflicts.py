@@ -304,7 +304,7 @@ def any_repo(tmp_path_factory: pytest.TempPathFactory) -> git.Repo:
     return repo
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(TEXTS, TEXTS, TEXTS)
 @example(b"a", b"a\nb", b"a\nc")
 @example(b"a\r\nb", b"a\r\nx", b"a\r\ny\r\n")

@@ -254,7 +254,7 @@ PLACES = st.lists(st.sampled_from(["d", "d-", "d.", "d0"]), max_size=3).flatmap(
 
 
 @pytest.mark.parametrize("kind", ["sha1", "sha256"])
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(PLACES, max_size=8), st.dictionaries(PLACES, st.none() | st.text(max_size=3), max_size=8))
 def test_an_edited_tree_is_what_an_index_makes(
     tmp_path: Path, kind: str, files: list[str], changes: dict[str, str | None]
@@ -283,7 +283,7 @@ def _by_index(repo: git.Repo, begun: Sequence[str], files: Mapping[str, tuple[st
     return repo.text("write-tree")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.dictionaries(SAFE, st.text(max_size=40), min_size=1, max_size=5))
 def test_what_tree_with_writes_files_reads(sandbox: Sandbox, files: dict[str, str]) -> None:
     repo = git.Repo(sandbox.root)

@@ -610,7 +610,7 @@ def without_clashes(files: dict[str, bytes]) -> dict[str, bytes]:
 TREES = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(TEXTS)).map(without_clashes)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(old=TREES, new=TREES, stop=st.integers(0, 12), cut=st.integers(0, 9), staged=st.booleans())
 def test_any_half_updated_checkout_goes_back(
     sandbox: Sandbox, old: dict[str, bytes], new: dict[str, bytes], stop: int, cut: int, staged: bool

@@ -540,7 +540,7 @@ def test_message_has_one_subject_and_our_trailers(sandbox: Sandbox, message: Mes
     assert not subject.startswith("fix: fix")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.text(min_size=1), st.lists(st.text(), max_size=4), st.sampled_from(["complete", "partial"]))
 @example("x", [], "complete")
 def test_any_message_has(sandbox: Sandbox, message: Message, title: str, subjects: list[str], status: str) -> None:

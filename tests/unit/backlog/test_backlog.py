@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from work_milestone import backlog
 from work_milestone.backlog import Task, front_matter
@@ -221,7 +221,6 @@ def test_a_hostile_file_name_stays_one_line() -> None:
     assert "\n" not in fault("", "backlog/tasks/task-1\n\x1b[31m.md")
 
 
-@settings(deadline=None)
 @given(st.one_of(st.binary(), st.text().map(lambda t: f"---\nid: 1\n{t}\n---\n".encode("utf-8", "replace"))))
 def test_any_bytes_are_a_task_or_a_fault(data: bytes) -> None:
     read = backlog_files.read_backlog({PATH: data})
@@ -229,7 +228,6 @@ def test_any_bytes_are_a_task_or_a_fault(data: bytes) -> None:
     assert all(each.startswith(PATH + ":") and "\n" not in each for each in read.faults)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_task_or_a_fault_or_a_sub_task(text: str) -> None:
     told: list[str] = []
@@ -366,7 +364,6 @@ VALUES = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from(["title", "note", "labels", "ordinal", "zz", "x y"]), VALUES),
     st.text(st.characters(codec="utf-8"), max_size=60),

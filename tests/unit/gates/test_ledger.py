@@ -15,7 +15,7 @@ from work_milestone.gates import ledger
 
 TREE, OTHER = "a" * 40, "b" * 40
 HOSTILE = ["make test", "make test ", "a\nb", "\x00", "é🦀", "\udcff", '"', "\\", "", f"{TREE} true", "'; true #"]
-REUSED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+REUSED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 LINES = st.lists(st.tuples(st.sampled_from([TREE, OTHER]), st.sampled_from(HOSTILE) | st.text(max_size=5)), max_size=5)
 
 

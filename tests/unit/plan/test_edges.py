@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from work_milestone.plan import Item, Plan, Wave, edges, load_plan
 from work_milestone.plan.model import Gates
@@ -131,7 +131,6 @@ def graph(made: Plan, *, eager: bool, partial: bool) -> dict[str, set[str]]:
     return found
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(documents(), st.booleans(), st.booleans())
 def test_any_valid_plan_gives_a_graph(document: dict[str, Any], eager: bool, partial: bool) -> None:
     made = load(document)
@@ -145,7 +144,6 @@ def test_any_valid_plan_gives_a_graph(document: dict[str, Any], eager: bool, par
         assert len(found[f"mend:{item.issue}"]) <= own
 
 
-@settings(deadline=None)
 @given(documents())
 def test_members_of_a_group_never_run_beside_each_other(document: dict[str, Any]) -> None:
     """In both schedules one of two members has the other among its ancestors."""

@@ -16,7 +16,7 @@ from work_milestone.system import PlanError
 from work_milestone.text import yaml_files, yaml_nodes
 
 SAMPLES = Path(__file__).parents[2] / "plans"
-REUSED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+REUSED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 HEAD = "milestone: {number: 7, title: Seven}\n"
 
 Write = Callable[[str | bytes], Path]
@@ -467,7 +467,7 @@ def test_slugs(title: str, slug: str) -> None:
     assert branches.slugify(title) == slug
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(title=st.text() | st.text("a.-lock@{ /~\\é…K\n", max_size=60))
 def test_git_takes_every_slug(title: str) -> None:
     slug = branches.slugify(title)
@@ -478,7 +478,7 @@ def test_git_takes_every_slug(title: str) -> None:
         assert git_takes(f"milestone/7-{slug}")
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(name=st.text("a.-lock@{/~ \\é\x7fHEAD") | st.text(st.characters(exclude_characters="\0", codec="utf-8")))
 def test_git_takes_every_branch_that_we_take(name: str) -> None:
     if branches.branch_fault(name) is None:

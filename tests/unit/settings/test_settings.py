@@ -16,7 +16,7 @@ from work_milestone.settings.agents import BUILT_IN
 from work_milestone.system import SettingsError, machine
 
 Write = Callable[[str], Path]
-REUSED = hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+REUSED = hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture
