@@ -19,6 +19,7 @@ class Dispatch:
 
     def __init__(self, plan: Plan | None, receipts: Receipts, is_settled: Callable[[int], bool]) -> None:
         self.plan = plan
+        self.state = object()  # another one after each change: what was derived before is to be derived again
         self._receipts = receipts
         self._is_settled = is_settled
 
@@ -65,6 +66,7 @@ class Dispatch:
         # Replaced and not changed: other threads may be looking through what was there.
         self.recorded, self.followups = everything, {**self.followups, one.issue: one}
         self.__dict__.pop("items", None)
+        self.state = object()
 
     def followup_of(self, issue: int) -> FollowUp | None:
         """Return the follow-up that has taken over what is left of an item."""
@@ -88,3 +90,4 @@ class Dispatch:
         """Read the follow-ups anew; the waves stay as the graph has them."""
         for name in ("recorded", "followups", "items"):
             self.__dict__.pop(name, None)
+        self.state = object()

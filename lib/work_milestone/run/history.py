@@ -28,7 +28,7 @@ class History:
         self, milestone: Milestone, repo: git.Repo, receipts: Receipts, named: Callable[[], Iterable[str]]
     ) -> None:
         self.repo = repo
-        self.changes = 0  # raised after each: what was derived before is to be derived again
+        self.state = object()  # another one after each change: what was derived before is to be derived again
         self._milestone = milestone
         self._receipts = receipts
         self._named = named  # the commits that receipts name
@@ -150,8 +150,8 @@ class History:
     def note_part(self, issues: Iterable[int], head: str, *, whole: bool) -> None:
         """Note a merge that has just been made, of an item and of what that settles."""
         for issue in issues:
-            self.parts.setdefault(issue, {})[head] = whole
-        self.changes += 1
+            self.parts[issue] = {**self.parts.get(issue, {}), head: whole}  # a standing holds what there was
+        self.state = object()
 
     def find_others(self, base: str, onto: str, files: Sequence[str]) -> tuple[int, ...]:
         """Name the items whose squash commits, from `base` on, changed any of some files; the oldest first."""
@@ -191,11 +191,11 @@ class History:
     def note_commit(self, commit: str) -> None:
         """Note a commit that a session has just ended on, or that a gate has refused."""
         self._commits.add(commit)
-        self.changes += 1
+        self.state = object()
 
     def reread(self) -> None:
         """Ask git anew."""
         self._head = None
         for name in ("parts", "_commits"):
             self.__dict__.pop(name, None)
-        self.changes += 1
+        self.state = object()

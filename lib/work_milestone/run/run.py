@@ -46,8 +46,8 @@ class Run:
         self.kept_back: dict[int, str] = {}  # why no session of an item could be started
         self.chosen: dict[int, str] = {}  # the agent that works an item now, where another stands in for its own
         self.continues = False  # whether this process is a further generation of a run
-        self._standings: dict[int, tuple[int, Standing]] = {}
-        self._changes = 0
+        self._standings: dict[int, tuple[tuple[object, ...], Standing]] = {}
+        self._state = object()
 
     def _become(self, milestone: Milestone) -> None:
         self.milestone = milestone
@@ -83,10 +83,10 @@ class Run:
 
     def standing(self, issue: int) -> Standing:
         """Gather what is known of an item, or of the landing, anew only when something has changed since."""
-        changes = self.receipts.changes + self.history.changes + self._changes
+        state = (self.receipts.state, self.history.state, self.dispatch.state, self._state)
         known = self._standings.get(issue)
-        if known is None or known[0] != changes:
-            known = self._standings[issue] = (changes, self._gather(issue))
+        if known is None or known[0] != state:
+            known = self._standings[issue] = (state, self._gather(issue))
         return known[1]
 
     def _gather(self, issue: int) -> Standing:
@@ -132,7 +132,7 @@ class Run:
     def begin(self, issue: int) -> None:
         """Note that an item has receipts from now on."""
         self._begun.add(issue)
-        self._changes += 1
+        self._state = object()
 
     def _named(self) -> Iterator[str]:
         """Give the commits that sessions ended on, and those that gates refused."""
@@ -224,4 +224,4 @@ class Run:
         self.history.reread()
         self.dispatch.reread()
         self.__dict__.pop("_begun", None)
-        self._changes += 1
+        self._state = object()

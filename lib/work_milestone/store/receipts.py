@@ -35,7 +35,7 @@ class Receipts:
         self.folder = folder
         self.notes: dict[Path, str] = {}
         self.writer = process_table.find_name(os.getpid())
-        self.changes = 0  # raised after each: what was derived from receipts before is to be derived again
+        self.state = object()  # another one after each change: what was derived before is to be derived again
         self._read: dict[tuple[Any, ...], Record | None] = {}
 
     def path(self, kind: type[Record], *place: int) -> Path:
@@ -57,19 +57,19 @@ class Receipts:
         files.write_atomic(path, json.dumps(content, indent=1) + "\n", durable=durable)
         self._read[(kind, *place)] = record
         self.notes.pop(path, None)
-        self.changes += 1
+        self.state = object()
         return record
 
     def remove(self, kind: type[Record], *place: int) -> None:
         """Take a receipt back, so that its step is done again."""
         self.path(kind, *place).unlink(missing_ok=True)
         self._read[(kind, *place)] = None
-        self.changes += 1
+        self.state = object()
 
     def forget(self) -> None:
         """Drop what was read: another process may have written meanwhile."""
         self._read.clear()
-        self.changes += 1
+        self.state = object()
 
     def _parse(self, kind: type[R], path: Path) -> R | None:
         try:
