@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from work_milestone.supervision import supervisor
 
 REASONS = ("exited", "signalled", "timeout", "stopped", "not-started")
+FAR = 1e12  # seconds since 1970
 
 
 class Exit(NamedTuple):
@@ -43,7 +44,8 @@ def read_fields(attempt: Path) -> dict[str, Any] | None:
         return None
     if not isinstance(found, dict) or found.get("reason") not in REASONS:
         return None
-    timed = all(isinstance(found.get(name), int | float) for name in ("started", "ended"))
+    # A bound, for JSON has numbers that are none, and others that no float holds.
+    timed = all(isinstance(at := found.get(name), int | float) and 0 <= at < FAR for name in ("started", "ended"))
     return found if timed and isinstance(found.get("code"), int | None) else None
 
 
@@ -53,5 +55,5 @@ def read(attempt: Path) -> Exit | None:
     if found is None:
         return None
     number, error = found.get("signal"), str(found.get("error") or "")
-    return Exit(found["reason"], found["started"], found["ended"], found["code"],
+    return Exit(found["reason"], found["started"], found["ended"], found.get("code"),
                 number if isinstance(number, int) else None, error)  # fmt: skip
