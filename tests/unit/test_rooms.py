@@ -97,7 +97,7 @@ def test_of_a_room_only_what_it_exports_is_used_outside(module: str) -> None:
 
 def test_what_may_be_used_outside_is_told_from_what_may_not() -> None:
     assert is_exported("work_milestone.store", "Receipts")
-    assert not is_exported("work_milestone.store", "shapes")
+    assert not is_exported("work_milestone.store", "values")
     assert not is_exported("work_milestone.store.receipts", "Receipts")
     assert ("work_milestone.agents", "find") in set(uses("report/rows.py")), "behind the name of a room"
 

@@ -5,6 +5,7 @@ Rules:
   every trace (ignored files and nested repositories included) before the next item gets it.
 - What cannot be cleaned for certain (an unfinished rebase, a stale lock, submodules, a broken link to its
   repository) is not mended but replaced.
+- Nothing is removed, reset or given away but what lies in the pool's own folder.
 - One lock around add, remove and prune, in this process and across processes: git's own races lose worktrees.
 - Links to heavy folders and the lock file stay out of git's sight through an excludes file of the run's own,
   handed over by environment; nothing of the user's configuration changes.
@@ -86,11 +87,15 @@ class Pool:
             if self._free is not None:
                 self._free.pop(path, None)
 
+    def owns(self, path: Path) -> bool:
+        """Tell whether a path is one of this pool: what a damaged record names may be a person's own folder."""
+        return path.parent == self.folder and path.name != ".."
+
     def free(self, path: Path) -> None:
         """Give a worktree back."""
         with self._lock:
             self._busy.discard(path)
-            if self._free is not None:
+            if self._free is not None and self.owns(path):
                 self._free[path] = None
 
     def take(self, branch: str, base: str) -> Path:
@@ -115,7 +120,9 @@ class Pool:
         return path
 
     def drop(self, path: Path) -> None:
-        """Remove a worktree that nobody should get any more."""
+        """Remove a worktree that nobody should get any more. Raise GitError for a folder that is none of this pool."""
+        if not self.owns(path):
+            raise GitError(f"{path}: is not below {self.folder}, and stays", 1)
         self.remove(path)
         with self._lock:
             self._busy.discard(path)
@@ -175,9 +182,12 @@ class Pool:
     def remove(self, path: Path) -> None:
         """Remove a worktree, however broken."""
         with repository_lock(self.repo):
-            # Twice forced: a worktree whose making was killed stays locked.
-            self.repo.call("worktree", "remove", "-f", "-f", str(path), accept=range(256))
-            shutil.rmtree(path, ignore_errors=True)
+            if path.is_symlink():
+                path.unlink()  # git would follow it, to what may be a person's worktree
+            else:
+                # Twice forced: a worktree whose making was killed stays locked.
+                self.repo.call("worktree", "remove", "-f", "-f", "--", str(path), accept=range(256))
+                shutil.rmtree(path, ignore_errors=True)
             self.repo.call("worktree", "prune")
 
     def measure(self, *others: Path) -> int:

@@ -19,7 +19,7 @@ from work_milestone.git import merges
 from work_milestone.merging.needs import Need
 from work_milestone.run import Run
 from work_milestone.sessions import places, results, starts, work
-from work_milestone.store import Kind, Session, records
+from work_milestone.store import Kind, Session, records, shapes
 from work_milestone.system import files
 from work_milestone.text import render
 
@@ -122,5 +122,6 @@ def _write_prompt(run: Run, issue: int, need: Need) -> str:
         run.milestone.root, template, plan=plan, item=run.dispatch.items.get(issue), title=places.name(run, issue),
         branch=taken.branch, integration_branch=run.history.branch, gates=plan.gates,
         marked=merges.show_conflicts(run.repo, Path(taken.path)) if need.kind is Kind.RESOLVE else "",
-        earlier=run.standing(issue).mend or records.Work(status="", attempt=0), attempt=taken.attempt, **need.values,
+        earlier=shapes.write(run.standing(issue).mend or records.Work(status="", attempt=0)), attempt=taken.attempt,
+        **need.values,
     )  # fmt: skip

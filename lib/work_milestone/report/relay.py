@@ -14,7 +14,7 @@ from typing import Any
 from work_milestone.landing import closing
 from work_milestone.plan import Item, Wave
 from work_milestone.run import Run, step
-from work_milestone.store import Session, records
+from work_milestone.store import Session, records, shapes
 from work_milestone.system import files
 from work_milestone.text import one_line, render
 
@@ -76,7 +76,7 @@ def _tell(run: Run, item: Item) -> dict[str, Any]:
         "reason": "" if standing.merged else one_line(standing.reason),
         "files": work.files[:MOST_FILES],
         "more_files": max(0, len(work.files) - MOST_FILES),
-        "commits": work.commits if standing.mergeable or standing.parts else (),
+        "commits": [shapes.write(one) for one in work.commits if standing.mergeable or standing.parts],
         "notes": work.notes if len(work.notes) <= MOST_NOTES else work.notes[:MOST_NOTES] + " …",
     }
 

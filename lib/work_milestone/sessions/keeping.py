@@ -64,7 +64,7 @@ def _read_branch(run: Run, started: records.Started, ref: str) -> checkouts.Stat
     """Return what a branch holds whose worktree is not its session's; what lies in a folder that was one is kept."""
     place = Path(started.path)
     state = checkouts.State(run.repo.resolve(f"refs/heads/{started.branch}"), started.branch)
-    if state.head and place.is_dir() and checkouts.git_dir(place) is None:
+    if state.head and run.pool.owns(place) and place.is_dir() and checkouts.git_dir(place) is None:
         salvage.rescue(run.repo, place, run.pool.environment(), ref, state.head, time.time())
         run.pool.drop(place)
     return state

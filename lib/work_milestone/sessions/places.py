@@ -58,9 +58,10 @@ def resume(run: Run, issue: int, cut: records.Work | None, kind: Kind) -> bool:
 
 def is_resumable(record: records.Work | None) -> bool:
     """Tell whether a session was cut short in a conversation that can be gone on with, where it stood."""
-    if record is None or record.outcome not in RESUMED or not record.conversation:
+    if record is None or record.outcome not in RESUMED:
         return False
-    return detached.is_claimed(Path(record.path), record.mark)
+    known = record.conversation and record.branch and record.base  # a damaged record may lack them
+    return bool(known) and detached.is_claimed(Path(record.path), record.mark)
 
 
 def find_agents(run: Run, issue: int) -> tuple[str, ...]:
@@ -80,7 +81,7 @@ def is_anothers(run: Run, issue: int) -> bool:
 def require(run: Run, issue: int) -> records.Worktree:
     """Return the worktree that was taken for the next attempt. Raise MilestoneError when nothing tells of one."""
     taken = run.receipts.load(records.Worktree, issue)
-    if taken is None:
+    if taken is None or not run.pool.owns(Path(taken.path)):
         path = run.receipts.path(records.Worktree, issue)
         raise MilestoneError(f"{path}: was damaged since the worktree was taken; the same line takes another")
     return taken

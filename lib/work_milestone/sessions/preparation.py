@@ -8,7 +8,7 @@ from __future__ import annotations
 from work_milestone.plan import Item
 from work_milestone.run import Run, followups, step
 from work_milestone.sessions import places
-from work_milestone.store import Kind, Session, records
+from work_milestone.store import Kind, Session, records, shapes
 from work_milestone.system import files
 from work_milestone.text import one_line, render
 
@@ -86,7 +86,7 @@ def _write_prompt(run: Run, item: Item) -> None:
         branch=taken.branch,
         integration_branch=run.history.branch,
         attempt=taken.attempt,
-        earlier=earlier,
+        earlier=shapes.write(earlier),
         description=description,
         criteria=criteria,
         diffs=followups.diffs(run, followup) if followup else {},

@@ -83,17 +83,26 @@ class Receipts:
             found = json.loads(text)
             self._require_known(found, path)
             if found["step"] == kind.step and type(found["ended"]) in (float, int):
-                return shapes.read(kind, found)
+                return self._make(kind, found, path)
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
         what = "not a receipt of this tool" if text.strip() else "empty"
         self.notes[path] = f"{self.folder.name(path)}: {what}; counts as absent, the step is done again"
         return None
 
+    def _make(self, kind: type[R], found: dict[str, Any], path: Path) -> R:
+        damaged: list[str] = []
+        record = shapes.read(kind, found, damaged)
+        if damaged:
+            self.notes[path] = f"{self.folder.name(path)}: {', '.join(damaged)} damaged; the rest of it counts"
+        return record
+
     def _require_known(self, found: dict[str, Any], path: Path) -> None:
         """Raise ReceiptError for a receipt of another version; KeyError or TypeError for what is none."""
         version = found["version"]
-        if type(version) is int and version != VERSION:
+        if type(version) is not int:
+            raise TypeError("no version")
+        if version != VERSION:
             raise ReceiptError(
                 f"{self.folder.name(path)}: written in version {version} of the format, this tool reads version "
                 f"{VERSION}; go on with the version of work-milestone that began this run, or move the file away to do "

@@ -42,7 +42,7 @@ class Commit(Value):
     """A commit of a session's: id and subject."""
 
     id: str
-    subject: str
+    subject: str = ""
 
 
 class Branch(Record, step="branch"):

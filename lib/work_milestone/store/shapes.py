@@ -1,7 +1,8 @@
 """Records as JSON objects and back: what JSON may hold in a field, by the field's type.
 
-Rules: what a field lacks, or has as null, is its default. What is of another type, or lacks a field that has no
-default, is none of that kind.
+Rules: what a field lacks, or has as null, is its default. So is what is of another type, which is told: a record whose
+one field is damaged still says what has been paid for. What has no default must be there, and a text of that kind must
+not be empty; else it is no record of that kind.
 """
 
 from __future__ import annotations
@@ -106,21 +107,34 @@ def _field(kind: type, name: str, written: str) -> _Field:
     return _Field(name, KEYS.get(name, name), types, convert, is_required=not hasattr(kind, name))
 
 
-def read(kind: type[T], raw: object) -> T:
-    """Make a record of what JSON holds. Raise ValueError when it is none of that kind."""
+def read(kind: type[T], raw: object, damaged: list[str] | None = None) -> T:
+    """Make a record of what JSON holds, and name the fields that are `damaged`.
+
+    Raise ValueError when it is none of that kind.
+    """
     if not isinstance(raw, dict):
         raise ValueError("not an object")
     values = {}
     for name, key, types, convert, required in _fields(kind):
         value = raw.get(key)
+        if required and (value is None or value == ""):
+            raise ValueError(f"{key} is missing")
         if value is None:
+            continue
+        try:
+            values[name] = _convert(value, types, convert)
+        except ValueError:
             if required:
-                raise ValueError(f"{key} is missing")
-        elif type(value) not in types:
-            raise ValueError(f"{key} is of another type")
-        else:
-            values[name] = convert(value) if convert else value
+                raise
+            if damaged is not None:
+                damaged.append(key)
     return kind(**values)
+
+
+def _convert(value: object, types: tuple[type, ...], convert: Callable[[Any], Any] | None) -> object:
+    if type(value) not in types:
+        raise ValueError("of another type")
+    return convert(value) if convert else value
 
 
 def write(record: Any) -> dict[str, Any]:

@@ -181,6 +181,68 @@ def test_a_recorded_run_is_taken_up_after_the_computer_was_started_anew(box: San
     require_taken_up(box, base, before)
 
 
+# -- with a record of it damaged
+
+
+def damage(box: Sandbox, name: str, **fields: object) -> None:
+    path = box.root / ".milestone/3/items" / name
+    known = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({key: value for key, value in {**known, **fields}.items() if value is not Ellipsis}))
+
+
+@pytest.mark.parametrize("place", ["", ".", "{root}", "{root}/.milestone/3/worktrees/..", "{outside}"])
+def test_a_record_that_names_a_folder_of_a_persons_moves_nothing_there(box: Sandbox, place: str) -> None:
+    restore(box, "run").mend(LIVE)
+    damage(box, f"{FINISHED}/attempts/1/session.json", path=place.format(root=box.root, outside=box.outside))
+    box.write("mine.txt", "a person's\n")
+    base = box.rev()
+    box.milestone()
+    assert (box.root / "mine.txt").read_text() == "a person's\n"
+    (box.root / "mine.txt").unlink()
+    box.require_landed(*MERGED, base=base)
+    assert box.starts() == STARTED
+
+
+DAMAGED: dict[str, tuple[str, dict[str, object]]] = {
+    "a skip's attempt": (f"{SKIPPED}/merge.json", {"attempt": "x"}),
+    "a skip's reason": (f"{SKIPPED}/merge.json", {"reason": 5}),
+    "a fixed one's path": ("9/result.json", {"path": [None]}),
+    "a fixed one's cost": ("9/result.json", {"cost": float("inf")}),
+    "a resolved one's agent": ("7/result.json", {"refused": {"agent": 1}}),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_a_damaged_field_of_a_record_undoes_nothing_and_costs_nothing(box: Sandbox, what: str) -> None:
+    restore(box, "run").mend(LIVE)
+    base, before = box.rev(), box.squashes("milestone/3-test")
+    name, fields = DAMAGED[what]
+    damage(box, name, **fields)
+    assert "absent" not in box.milestone().text
+    require_taken_up(box, base, before)
+
+
+def test_a_session_whose_end_lacks_its_code_is_judged_and_tried_again(box: Sandbox) -> None:
+    restore(box, "run").mend(LIVE)
+    base = box.rev()
+    damage(box, f"{FINISHED}/attempts/1/exit.json", code=...)
+    assert f"#{FINISHED}" in box.milestone(rc=1).text
+    box.mend(FINISHED)
+    box.milestone()
+    box.require_landed(*MERGED, base=base)
+
+
+@pytest.mark.parametrize("lacks", ["branch", "base"])
+def test_a_conversation_whose_worktree_nobody_knows_goes_not_on(box: Sandbox, lacks: str) -> None:
+    """A new one begins, on a branch and at a base that there are."""
+    restore(box, "run").mend(LIVE)
+    damage(box, f"{CUT}/result.json", **{lacks: ...})
+    text = box.milestone(rc=1).text
+    assert box.receipt(f"items/{CUT}/worktree.json")["branch"] == f"work/3/{CUT}-item-{CUT}"
+    assert box.receipt(f"items/{CUT}/worktree.json")["conversation"] == ""
+    assert f"#{CUT}" in text
+
+
 # -- killed in its landing
 
 

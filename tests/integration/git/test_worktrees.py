@@ -14,6 +14,7 @@ import pytest
 from work_milestone import git
 from work_milestone.git import checkouts, detached, salvage
 from work_milestone.git.worktrees import LOCK_FILE, Pool
+from work_milestone.system import GitError
 
 if TYPE_CHECKING:
     from tests.conftest import Sandbox
@@ -336,6 +337,37 @@ def test_remove_all_leaves_the_main_worktree_alone(sandbox: Sandbox, pool: Pool,
     assert not pool.folder.exists()
     assert not other.exists()
     assert (sandbox.status(), (sandbox.root / ".git/config").read_bytes()) == (before, config)
+    assert_clean(pool, pool.take("work/7/1", sandbox.base), "work/7/1", sandbox.base)
+
+
+@pytest.mark.parametrize("name", ["", ".", "worktrees", "worktrees/..", "worktrees/1/sub", "theirs", "missing"])
+def test_only_what_lies_in_the_pool_is_removed_or_given_away(
+    sandbox: Sandbox, pool: Pool, tmp_path: Path, name: str
+) -> None:
+    """A damaged record may name any folder: the user's other worktree, the repository, the run's own."""
+    sandbox.git("worktree", "add", "-q", "-b", "theirs", str(tmp_path / "theirs"))
+    mine = pool.take("work/7/1", sandbox.base)
+    place = Path() if not name else tmp_path / name if name == "theirs" else pool.folder.parent / name
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(GitError, match="stays"):
+        pool.drop(place)
+    pool.free(place)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert_clean(pool, mine, "work/7/1", sandbox.base)
+    assert pool.take("work/7/2", sandbox.base).parent == pool.folder
+
+
+def test_a_link_in_place_of_a_worktree_is_not_followed(sandbox: Sandbox, pool: Pool, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    sandbox.git("worktree", "add", "-q", "-b", "theirs", str(theirs))
+    (theirs / "untracked").write_text("a person's\n")
+    mine = pool.take("work/7/1", sandbox.base)
+    shutil.rmtree(mine)
+    mine.symlink_to(theirs)
+    pool.drop(mine)
+    assert not mine.is_symlink()
+    assert (theirs / "untracked").read_text() == "a person's\n"
+    assert sandbox.git("rev-parse", "--abbrev-ref", "HEAD", cwd=theirs) == "theirs"
     assert_clean(pool, pool.take("work/7/1", sandbox.base), "work/7/1", sandbox.base)
 
 
