@@ -59,10 +59,12 @@ def _numbers(value: list[Any]) -> tuple[int, ...]:
 
 
 def _followup(value: object) -> FollowUp | None:
+    damaged: list[str] = []
     try:
-        return read(FollowUp, value)
+        found = read(FollowUp, value, damaged)
     except ValueError:
         return None  # one that is damaged loses nothing of what stands beside it
+    return None if damaged else found  # what is to be worked is known as a whole, or not at all
 
 
 def _followups(value: list[Any]) -> tuple[FollowUp, ...]:
