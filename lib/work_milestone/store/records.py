@@ -84,13 +84,13 @@ class Lock(Record, home="item", step="lock"):
 class Started(Record, home="attempt", step="session"):
     """An attempt was started; `of` and `merged` say whose head is mended, and what was to be merged."""
 
-    mark: str
     path: str
     branch: str
     base: str
     attempt: int
     kind: Kind
     started: float
+    mark: str = ""
     agent: str = ""
     argv: tuple[str, ...] = ()
     model: str = ""
@@ -179,7 +179,7 @@ class Mend(Work, step="mend"):
     `before` is what there was before it, and before the fixes that it goes on with.
     """
 
-    of: str
+    of: str = ""
     merged: str = ""
     onto: str = ""
     kind: Kind | None = None
