@@ -153,7 +153,7 @@ class Pool:
         found = {}
         known = {checkout.path: checkout for checkout in checkouts.find_all(self.repo)}
         folders = set(self.folder.iterdir()) if self.folder.exists() else set()
-        for path in sorted(folders | {path for path in known if path.parent == self.folder}):
+        for path in sorted(folders | {path for path in known if self.owns(path)}):
             if path in self._busy:
                 continue
             checkout = known.get(path)
@@ -203,7 +203,7 @@ class Pool:
     def remove_all(self, *others: Path) -> None:
         """Remove every worktree of the pool, and others of the run's: the folders, then what git knows of them."""
         everything = checkouts.find_all(self.repo)
-        known = [found for found in everything if found.path.parent == self.folder or found.path in others]
+        known = [found for found in everything if self.owns(found.path) or found.path in others]
         with repository_lock(self.repo):
             for path in (self.folder, *others):
                 shutil.rmtree(path, ignore_errors=True)

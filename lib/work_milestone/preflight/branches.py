@@ -29,7 +29,7 @@ def find_faults(run: Run) -> Iterator[str]:
         yield f"{history.branch} is both the integration branch and main; give the plan another integration_branch"
     yield from _find_names_in_the_way(run, heads)
     for found in checkouts.find_all(run.repo):
-        ours = found.path.parent == run.pool.folder
+        ours = run.pool.owns(found.path)
         is_the_runs = found.branch and (found.branch == history.branch or found.branch.startswith(f"work/{number}/"))
         if is_the_runs and not ours:
             yield f"{found.branch} is checked out in {found.path}; switch that to another branch: git switch {main}"

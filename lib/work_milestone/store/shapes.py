@@ -7,7 +7,7 @@ not be empty; else it is no record of that kind.
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -31,13 +31,9 @@ class _Field(NamedTuple):
 
 
 def _finite(value: float) -> float:
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
+    if not abs(value) <= sys.float_info.max:  # nor is NaN
         raise ValueError("not a number")
-    return number
+    return float(value)
 
 
 def _texts(value: list[Any]) -> tuple[str, ...]:
@@ -123,20 +119,17 @@ def read(kind: type[T], raw: object, damaged: list[str] | None = None) -> T:
             raise ValueError(f"{key} is missing")
         if value is None:
             continue
-        try:
-            values[name] = _convert(value, types, convert)
-        except ValueError:
-            if required:
-                raise
-            if damaged is not None:
-                damaged.append(key)
+        if type(value) in types:
+            try:
+                values[name] = convert(value) if convert else value
+                continue
+            except ValueError:
+                pass
+        if required:
+            raise ValueError(f"{key} is damaged")
+        if damaged is not None:
+            damaged.append(key)
     return kind(**values)
-
-
-def _convert(value: object, types: tuple[type, ...], convert: Callable[[Any], Any] | None) -> object:
-    if type(value) not in types:
-        raise ValueError("of another type")
-    return convert(value) if convert else value
 
 
 def write(record: Any) -> dict[str, Any]:
